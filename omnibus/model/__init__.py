@@ -1,0 +1,1 @@
+"""The unified conversation model: the contract with everybody downstream."""

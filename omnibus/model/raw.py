@@ -1,0 +1,63 @@
+"""The raw event: what a provider sent, byte for byte, before anything has parsed it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from omnibus.errors import InvalidPayload
+from omnibus.model.base import Model, Timestamp, known
+
+RAW_TYPE = "omnibus.raw.received.v1"
+RAW_CONTENT_TYPE = b"application/vnd.omnibus.raw+msgpack"
+
+
+class RawEvent(Model, frozen=True, kw_only=True):
+    """One request, mail, update or frame of a provider.
+
+    `headers` have lower-case names, in order, with secrets masked. `verified` says how the sender was proven when it
+    was received; a mapping trusts it and never checks again. `thread` is the native thread this copy of the request
+    is for: a request that holds several threads is stored once for each, so that one partition's task is the only
+    writer of each thread; None means the whole account.
+    """
+
+    id: str
+    channel: str
+    account: str
+    received_at: Timestamp
+    body: bytes
+    transport: Annotated[str, known("webhook", "poll", "socket", "smtp", "imap", "api")] = "webhook"
+    method: str | None = None
+    path: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    verified: Annotated[str, known("none", "token", "hmac", "jwt", "signature", "transport")] = "none"
+    origin: Annotated[str, known("live", "backfill", "replay", "synthetic")] = "live"
+    thread: str | None = None
+    remote: str | None = None
+    attributes: dict[str, str] = {}
+
+    def header(self, name: str) -> str | None:
+        """The first header of that (lower-case) name."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(RawEvent)
+
+
+def encode_raw(raw: RawEvent) -> bytes:
+    """The stored form (MessagePack, so that the body stays the provider's bytes)."""
+    return _encoder.encode(raw)
+
+
+def decode_raw(data: bytes) -> RawEvent:
+    """Raises InvalidPayload when `data` is not a raw event."""
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise InvalidPayload("raw", str(error)) from error
