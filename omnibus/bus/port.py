@@ -30,7 +30,7 @@ Invariants, each one a conformance test, on both engines:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
@@ -243,6 +243,13 @@ class Bus(Protocol):
 
     async def read(self, topic: str, partition: int, offset: int, limit: int = 500) -> Sequence[Record]:
         """Committed records from `offset` on, for people and tools; takes part in no group."""
+        ...
+
+    def follow(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[Sequence[Record]]:
+        """Committed records as they come, of every partition, from these offsets on (default: from the end of now).
+
+        Takes part in no group: every follower sees everything. For live views (`omnibus tail`, web chat).
+        """
         ...
 
     async def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:

@@ -58,10 +58,20 @@ class Topics(msgspec.Struct, frozen=True):
     def outbound(self, channel: str) -> str:
         return f"{self.prefix}.outbound.{channel}"
 
+    def channel_table(self, channel: str, table: str) -> str:
+        """A compacted topic that a channel keeps for itself (a chat history, for example)."""
+        return f"{self.prefix}.channel.{channel}.{table}"
+
     def all_specs(
-        self, *, partitions: int, channels: Iterable[str], queues: Iterable[str], automations: Iterable[str]
+        self,
+        *,
+        partitions: int,
+        channels: Iterable[str],
+        queues: Iterable[str],
+        automations: Iterable[str],
+        channel_tables: Iterable[str] = (),
     ) -> list[TopicSpec]:
-        """Every topic an installation with these channels, queues and automations needs (DESIGN.md, table of topics)."""
+        """Every topic an installation with these channels, queues and automations needs."""
 
         def stream(name: str, days: int) -> TopicSpec:
             return TopicSpec(name=name, partitions=partitions, retention_ms=days * DAY_MS)
@@ -82,4 +92,5 @@ class Topics(msgspec.Struct, frozen=True):
             *(stream(self.outbound(name), 7) for name in channels),
             stream(self.outcomes, 30),
             stream(self.dead_letters, 90),
+            *(table(name) for name in sorted(set(channel_tables))),
         ]

@@ -24,6 +24,13 @@ from omnibus.model.entities import (
     SurveyScale,
 )
 
+NORMALIZER = "/omnibus/normalizer"
+ROUTER = "/omnibus/router"
+MEDIA = "/omnibus/media"
+SINKS = "/omnibus/sinks"
+DOWNSTREAM = "/omnibus/downstream"
+"""Values of the CloudEvents `source`: who wrote a fact."""
+
 # --- messages -----------------------------------------------------------------------------------
 
 

@@ -6,13 +6,13 @@ task share one flat, ordered key space: the first byte says which store an entry
 
 from __future__ import annotations
 
-import hashlib
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from omnibus.blobs import blob_uri
 from omnibus.bus.port import Headers, Out, ReadTable, Record, StageSpec, TaskId
 from omnibus.errors import InvalidPayload
 from omnibus.stage.contract import Stage, Timer
@@ -49,11 +49,6 @@ def prefix_end(prefix: bytes) -> bytes:
     """The smallest key greater than every key that starts with `prefix` (which must not be all 0xFF)."""
     stripped = prefix.rstrip(b"\xff")
     return stripped[:-1] + bytes([stripped[-1] + 1])
-
-
-def blob_uri(data: bytes) -> str:
-    """The content address of `data`: equal bytes have equal URIs, so storing twice is harmless."""
-    return "blob:sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def datarefs(records: Sequence[Record]) -> set[str]:
@@ -108,7 +103,7 @@ class Overlay:
     def __init__(self, backing: Backing) -> None:
         self._backing = backing
         self.delta: dict[bytes, bytes | None] = {}
-        self._journal: list[tuple[bytes, bytes | None | _Missing]] = []
+        self._journal: list[tuple[bytes, bytes | _Missing | None]] = []
 
     def get(self, key: bytes) -> bytes | None:
         value = self.delta.get(key, _MISSING)

@@ -1,0 +1,1 @@
+"""What a channel folder declares, and the contracts of its parts."""
