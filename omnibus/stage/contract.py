@@ -56,12 +56,20 @@ class Ctx(Protocol):
         """A store that the stage's spec declares."""
         ...
 
+    def dead_letter(self, record: Record, error: Exception) -> None:
+        """Dead-letter `record` but keep what this call has done so far (raising would undo it)."""
+        ...
+
     def timer_set(self, kind: str, key: bytes, due_ms: int, payload: bytes = b"") -> None:
         """Set or move the timer of that kind and key."""
         ...
 
     def timer_cancel(self, kind: str, key: bytes) -> None:
         """Cancel it; cancelling one that is not set does nothing."""
+        ...
+
+    def timer_due(self, kind: str, key: bytes) -> int | None:
+        """When the timer of that kind and key is due (milliseconds), None when it is not set."""
         ...
 
     def table(self, topic: str) -> ReadTable:

@@ -7,7 +7,7 @@ task share one flat, ordered key space: the first byte says which store an entry
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -53,7 +53,7 @@ def prefix_end(prefix: bytes) -> bytes:
 
 def datarefs(records: Sequence[Record]) -> set[str]:
     """The blobs that must be loaded before these records can be processed."""
-    return {ref.decode() for record in records if (ref := record.header(DATAREF)) is not None}
+    return {ref.decode("utf-8", "replace") for record in records if (ref := record.header(DATAREF)) is not None}
 
 
 # --- timers -------------------------------------------------------------------------------------
@@ -180,14 +180,18 @@ class StepContext:
         now_ms: int,
         tables: Mapping[str, ReadTable],
         bodies: Mapping[str, bytes],
+        check: Callable[[Out], None] | None = None,
     ) -> None:
+        """`check` raises for a record no topic would take: then the call that emits it fails, not the whole step."""
         self.task = task
         self.now_ms = now_ms
         self.outs: list[Out] = []
+        self.dead: list[tuple[Record, Exception]] = []
         self.blobs: dict[str, bytes] = {}
         self.overlay = Overlay(backing)
         self._tables = tables
         self._bodies = bodies
+        self._check = check
         self._stores = {
             store.name: OverlayStore(self.overlay, index, store.ttl_s, now_ms)
             for index, store in enumerate(spec.stores)
@@ -195,6 +199,8 @@ class StepContext:
         self._mark = 0
 
     def emit(self, out: Out) -> None:
+        if self._check is not None:
+            self._check(out)
         self.outs.append(out)
 
     def store(self, name: str) -> OverlayStore:
@@ -224,12 +230,18 @@ class StepContext:
         ref = record.header(DATAREF)
         if ref is None:
             return record.value or b""
-        return self._bodies[ref.decode()]
+        body = self._bodies.get(ref.decode("utf-8", "replace"))
+        if body is None:
+            raise InvalidPayload(DATAREF, f"the blob store has no {ref.decode('utf-8', 'replace')}")
+        return body
 
     def save_blob(self, data: bytes) -> str:
         uri = blob_uri(data)
         self.blobs[uri] = data
         return uri
+
+    def dead_letter(self, record: Record, error: Exception) -> None:
+        self.dead.append((record, error))
 
     def mark(self) -> None:
         self._mark = len(self.outs)
@@ -273,7 +285,6 @@ def run_step(
 
     Pure but for the stage's own state in `context`. Nothing of the result is visible before the engine commits it.
     """
-    dead: list[Out] = []
     for timer in due:
         context.timer_cancel(timer.kind, timer.key)
         context.mark()
@@ -281,16 +292,15 @@ def run_step(
             stage.fire(timer, context)
         except Exception as error:
             context.undo()
-            origin = Record(f"timer:{timer.kind}", context.task.partition, 0, timer.due_ms, timer.key, timer.payload)
-            dead.append(dead_letter(dead_letters, spec.name, origin, error))
+            context.dead_letter(_record_of(timer, context.task), error)
     for record in records:
         context.mark()
         try:
             stage.process(record, context)
         except Exception as error:
             context.undo()
-            dead.append(dead_letter(dead_letters, spec.name, record, error))
-    context.mark()
+            context.dead_letter(record, error)
+    dead = [dead_letter(dead_letters, spec.name, record, error) for record, error in context.dead]
     return StepResult(
         outs=context.outs + dead,
         delta=context.overlay.delta,
@@ -298,6 +308,11 @@ def run_step(
         processed=len(records) + len(due),
         dead=dead,
     )
+
+
+def _record_of(timer: Timer, task: TaskId) -> Record:
+    """A timer as a record, so that it can be dead-lettered."""
+    return Record(f"timer:{timer.kind}", task.partition, 0, timer.due_ms, timer.key, timer.payload)
 
 
 class Sweeper:
