@@ -1,0 +1,132 @@
+"""The embedded bus itself: opens the file and hands out publishers, runners, tables and reads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from omnibus.blobs import BlobStore
+from omnibus.bus.embedded import leases
+from omnibus.bus.embedded.catalog import Catalog, create_missing
+from omnibus.bus.embedded.core import Core, OtherProcesses, Waker
+from omnibus.bus.embedded.leases import Claim
+from omnibus.bus.embedded.limits import Limits
+from omnibus.bus.embedded.publisher import EmbeddedPublisher, Quota
+from omnibus.bus.embedded.reader import Reader
+from omnibus.bus.embedded.schema import FILE, tp_of
+from omnibus.bus.embedded.stage_runner import StageRunner
+from omnibus.bus.embedded.table import LatestTable
+from omnibus.bus.embedded.txn import Txn
+from omnibus.bus.embedded.writer import Writer
+from omnibus.bus.port import ReadTable, Record, Runner, StageSpec, TaskId, TopicSpec
+from omnibus.errors import Misconfigured
+from omnibus.stage.contract import Stage
+
+_READ_BYTES = 16 * 1024 * 1024
+
+
+class EmbeddedBus:
+    """A `Bus` in one SQLite file (`bus.sqlite` in the folder `path`), shared by the processes of one machine.
+
+    `dead_letters` is the topic for records that cannot be processed. Stages commit as soon as a step is done, so
+    `commit_interval_ms` has no meaning here.
+    """
+
+    def __init__(
+        self, path: Path, *, dead_letters: str, blobs: BlobStore | None = None, limits: Limits | None = None
+    ) -> None:
+        self._path = path
+        self._dead_letters = dead_letters
+        self._blobs = blobs
+        self._limits = limits or Limits()
+        self._core: Core | None = None
+        self._quota = Quota(self._limits)
+        self._runners: list[StageRunner] = []
+        self._publishers: list[EmbeddedPublisher] = []
+        self._background: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        waker = Waker()
+        writer = Writer(self._path / FILE, waker.records_came)
+        reader = Reader(self._path / FILE)
+        writer.start()
+        self._core = Core(
+            writer=writer,
+            reader=reader,
+            catalog=Catalog(reader, self._dead_letters),
+            waker=waker,
+            limits=self._limits,
+            blobs=self._blobs,
+            dead_letters=self._dead_letters,
+            fence=self.fence,
+        )
+        watch = OtherProcesses(reader, waker).watch(self._limits.poll_ms / 1000)
+        self._background = [asyncio.create_task(watch, name="bus: other processes")]
+
+    def fence(self, txn: Txn, claim: Claim, partition: int, epoch: int) -> None:
+        """Runs inside every step's transaction: raises Fenced when the partition has another owner or epoch."""
+        leases.hold(txn, claim, partition, epoch)
+
+    async def close(self, deadline_s: float = 10.0) -> None:
+        if self._core is None:
+            return
+        core, self._core = self._core, None
+        ends = time.monotonic() + deadline_s
+        await asyncio.gather(*(runner.drain(deadline_s * 0.8) for runner in self._runners))
+        closing = [asyncio.ensure_future(publisher.close()) for publisher in self._publishers]
+        if closing:
+            await asyncio.wait(closing, timeout=max(0.0, ends - time.monotonic()))
+        for task in (*self._background, *closing):
+            task.cancel()
+        await asyncio.gather(*self._background, *closing, return_exceptions=True)
+        await core.writer.close(ends - time.monotonic())
+        core.reader.close()
+
+    @property
+    def _open(self) -> Core:
+        if self._core is None:
+            raise Misconfigured("bus", "the bus is not open")
+        return self._core
+
+    async def ensure_topics(self, specs: Sequence[TopicSpec]) -> None:
+        await self._open.writer.run(partial(create_missing, specs=specs), durable=True)
+        self._open.catalog.refresh()
+
+    async def topics(self) -> Sequence[TopicSpec]:
+        return [topic.spec for topic in self._open.catalog.all()]
+
+    def publisher(self, name: str) -> EmbeddedPublisher:
+        publisher = EmbeddedPublisher(name, self._open.writer, self._open.catalog, self._quota)
+        self._publishers.append(publisher)
+        return publisher
+
+    def run_stage(self, spec: StageSpec, task: Callable[[TaskId], Stage]) -> Runner:
+        runner = StageRunner(self._open, spec, task)
+        self._runners.append(runner)
+        return runner
+
+    async def global_table(self, topic: str) -> ReadTable:
+        return LatestTable(self._open.reader, self._open.catalog.topic(topic))
+
+    async def read(self, topic: str, partition: int, offset: int, limit: int = 500) -> Sequence[Record]:
+        found = self._open.catalog.topic(topic)
+        return self._open.reader.records(topic, tp_of(found.id, partition), offset, limit, _READ_BYTES)
+
+    async def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:
+        return self._open.reader.tails(self._open.catalog.topic(topic).id)
+
+    async def lag(self, group: str) -> Mapping[tuple[str, int], int]:
+        core = self._open
+        found = core.reader.group(group)
+        if found is None:
+            return {}
+        group_id, inputs = found
+        return {
+            (name, partition): lag
+            for name in inputs
+            for partition, lag in core.reader.lags(group_id, core.catalog.topic(name).id).items()
+        }

@@ -1,0 +1,138 @@
+"""Reading the file, synchronously, on the event loop's thread: every call sees the last commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from omnibus.bus.embedded.schema import MAX_PARTITIONS, PARTITION_MASK, connect_reader, record_id, tp_of
+from omnibus.bus.embedded.txn import offset_of
+from omnibus.bus.port import Headers, Record, TopicSpec
+
+_decode_headers = msgspec.msgpack.Decoder(Headers).decode
+_decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
+_decode_offsets = msgspec.msgpack.Decoder(tuple[int, ...]).decode
+_CHUNK = 128
+
+
+def decode_acked(blob: bytes | None) -> tuple[int, ...]:
+    """The offsets beyond a sink's position that are dealt with already."""
+    return () if blob is None else _decode_offsets(blob)
+
+
+class Reader:
+    """One read connection. Every statement is read to its end at once, so that no snapshot is held back."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect_reader(path)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def version(self) -> int:
+        """A number that changes when any other connection has committed."""
+        (version,) = self._one("PRAGMA data_version")
+        return int(version)
+
+    def _one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | Any | None:
+        return self._connection.execute(sql, args).fetchone()
+
+    def _all(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, args).fetchall()
+
+    # --- topics and records ---------------------------------------------------------------------
+
+    def topics(self) -> dict[int, TopicSpec]:
+        """Every topic by its id."""
+        rows = self._all("SELECT id, name, partitions, kind, retention_ms, max_bytes FROM topic ORDER BY name")
+        return {
+            row[0]: TopicSpec(name=row[1], partitions=row[2], kind=row[3], retention_ms=row[4], max_bytes=row[5])
+            for row in rows
+        }
+
+    def tails(self, topic_id: int) -> dict[int, tuple[int, int]]:
+        """For every partition of a topic: its first offset and the next one to be written."""
+        low = tp_of(topic_id, 0)
+        rows = self._all("SELECT tp, first, next FROM tail WHERE tp>=? AND tp<?", (low, low + MAX_PARTITIONS))
+        return {tp & PARTITION_MASK: (first, after) for tp, first, after in rows}
+
+    def all_ends(self) -> dict[int, int]:
+        """The next offset of every partition of every topic."""
+        return dict(self._connection.execute("SELECT tp, next FROM tail"))
+
+    def records(self, topic: str, tp: int, offset: int, limit: int, max_bytes: int) -> list[Record]:
+        """Records from `offset` on, at most `limit`, and no more once `max_bytes` are reached."""
+        cursor = self._connection.execute(
+            "SELECT id, ts, key, value, headers FROM rec WHERE id>=? AND id<? ORDER BY id LIMIT ?",
+            (record_id(tp, offset), record_id(tp + 1, 0), limit),
+        )
+        partition = tp & PARTITION_MASK
+        found: list[Record] = []
+        size = 0
+        while size < max_bytes and (rows := cursor.fetchmany(_CHUNK)):
+            for row_id, ts_ms, key, value, headers in rows:
+                decoded = _decode_headers(headers) if headers is not None else ()
+                found.append(Record(topic, partition, offset_of(row_id), ts_ms, key, value, decoded))
+                size += 200 + len(value or b"") + len(headers or b"")
+                if size >= max_bytes:
+                    break
+        cursor.close()
+        return found
+
+    # --- tables ---------------------------------------------------------------------------------
+
+    def table_get(self, topic_id: int, key: bytes) -> bytes | None:
+        row = self._one(
+            "SELECT rec.value FROM latest JOIN rec ON rec.id=latest.id "
+            "WHERE topic=? AND latest.key=? AND rec.value IS NOT NULL LIMIT 1",
+            (topic_id, key),
+        )
+        return None if row is None else row[0]
+
+    def table_scan(self, topic_id: int, start: bytes, end: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
+        below, args = ("AND latest.key<? ", (end,)) if end is not None else ("", ())
+        return self._all(  # type: ignore[return-value]  # the columns are NOT NULL blobs
+            "SELECT latest.key, rec.value FROM latest JOIN rec ON rec.id=latest.id "  # noqa: S608  # no foreign text
+            f"WHERE topic=? AND latest.key>=? {below}AND rec.value IS NOT NULL ORDER BY latest.key LIMIT ?",
+            (topic_id, start, *args, limit),
+        )
+
+    # --- groups ---------------------------------------------------------------------------------
+
+    def group(self, name: str) -> tuple[int, tuple[str, ...]] | None:
+        """A group's id and inputs."""
+        row = self._one("SELECT id, inputs FROM grp WHERE name=?", (name,))
+        return None if row is None else (row[0], _decode_names(row[1]))
+
+    def generations(self) -> dict[int, int]:
+        """For every group, a number that changes when its members or leases did."""
+        return dict(self._connection.execute("SELECT id, generation FROM grp"))
+
+    def position(self, group: int, tp: int) -> tuple[int, bytes | None] | None:
+        """The position of a group in a partition and its encoded acknowledgements; None when it never committed."""
+        row = self._one("SELECT off, acked FROM pos WHERE grp=? AND tp=?", (group, tp))
+        return None if row is None else (row[0], row[1])
+
+    def lags(self, group: int, topic_id: int) -> dict[int, int]:
+        """For every partition of a topic, how many records a group has not dealt with."""
+        low = tp_of(topic_id, 0)
+        rows = self._all(
+            "SELECT tail.tp, tail.next - coalesce(pos.off, tail.first), pos.acked FROM tail "
+            "LEFT JOIN pos ON pos.grp=? AND pos.tp=tail.tp WHERE tail.tp>=? AND tail.tp<?",
+            (group, low, low + MAX_PARTITIONS),
+        )
+        return {tp & PARTITION_MASK: behind - len(decode_acked(acked)) for tp, behind, acked in rows}
+
+    # --- state ----------------------------------------------------------------------------------
+
+    def state_get(self, task: int, key: bytes) -> bytes | None:
+        row = self._one("SELECT v FROM st WHERE task=? AND k=?", (task, key))
+        return None if row is None else row[0]
+
+    def state_scan(self, task: int, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return self._all(  # type: ignore[return-value]  # the columns are NOT NULL blobs
+            "SELECT k, v FROM st WHERE task=? AND k>=? AND k<? ORDER BY k LIMIT ?", (task, start, end, limit)
+        )

@@ -1,0 +1,40 @@
+"""Opens the bus that the configuration names."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import cast
+
+from omnibus.blobs import BlobStore
+from omnibus.bus.port import Bus
+from omnibus.bus.topics import Topics
+from omnibus.errors import Misconfigured
+
+
+def open_bus(url: str, topics: Topics, blobs: BlobStore | None = None) -> Bus:
+    """The bus at `url`: ``embedded:./folder`` or ``kafka://host:port[,host:port]``; not opened yet.
+
+    Raises Misconfigured for any other address, and when the Kafka extra is not installed.
+    """
+    scheme, separator, rest = url.partition(":")
+    if scheme == "embedded" and separator and rest:
+        from omnibus.bus.embedded import EmbeddedBus  # imported here: a Kafka installation never loads it
+
+        return EmbeddedBus(Path(rest).expanduser(), dead_letters=topics.dead_letters, blobs=blobs)
+    if scheme == "kafka" and rest.startswith("//"):
+        return _open_kafka(rest.removeprefix("//").rstrip("/"), topics, blobs)
+    raise Misconfigured("bus", f"expected embedded:./folder or kafka://host:port, got {url!r}")
+
+
+def _open_kafka(servers: str, topics: Topics, blobs: BlobStore | None) -> Bus:
+    addresses = servers.split(",")
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise Misconfigured("bus", f"expected kafka://host:port[,host:port], got {address!r}")
+    try:
+        module = importlib.import_module("omnibus.bus.kafka")
+    except ImportError as error:
+        raise Misconfigured("bus", f"Kafka needs the extra: pip install 'omnibus[kafka]' ({error})") from error
+    return cast(Bus, module.KafkaBus(addresses, topics=topics, blobs=blobs))
