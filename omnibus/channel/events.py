@@ -107,12 +107,13 @@ class Reaction(Event, frozen=True, kw_only=True, tag="reaction"):
 
 
 class Delivery(Event, frozen=True, kw_only=True, tag="delivery"):
-    """A report of the provider on the message `target` that we sent."""
+    """A report of the provider on the message `target` that we sent. `links` find its thread as a Message's do."""
 
     target: str
     status: MessageStatus
     reason: FailureReason | None = None
     recipient: str | None = None
+    links: tuple[str, ...] = ()
 
 
 class CallEvent(Event, frozen=True, kw_only=True, tag="call"):

@@ -1,0 +1,1 @@
+"""The normalizer: raw events in, unified events out."""

@@ -1,0 +1,111 @@
+"""The normalizer's stage: a raw event in, every unified event of it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from normalizer.messages import on_call, on_deletion, on_delivery, on_edit, on_message, on_reaction
+from normalizer.policy import Policy
+from normalizer.state import State, stores
+from normalizer.steps.conversation import close
+from normalizer.work import Work
+from omnibus import clock
+from omnibus.bus.port import Record, StageSpec
+from omnibus.bus.topics import Topics
+from omnibus.channel.declaration import Account
+from omnibus.channel.events import AnyEvent, CallEvent, Deletion, Delivery, Edit, Message, Reaction
+from omnibus.errors import InvalidPayload
+from omnibus.model.codec import decode_as
+from omnibus.model.events import CloseThread
+from omnibus.model.raw import RawEvent, decode_raw
+from omnibus.stage.contract import Ctx, Timer
+
+HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool]] = {
+    Message: on_message,
+    Edit: on_edit,
+    Deletion: on_deletion,
+    Reaction: on_reaction,
+    Delivery: on_delivery,
+    CallEvent: on_call,
+}
+
+
+@dataclass
+class Counts:
+    """What a normalizer has seen since the process started, by channel; read by the metrics."""
+
+    raw: dict[str, int] = field(default_factory=dict)
+    unified: dict[str, int] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
+
+
+class NormalizerStage:
+    """One partition's normalizer."""
+
+    def __init__(
+        self, accounts: Mapping[str, Account], topics: Topics, policy: Policy, counts: Counts | None = None
+    ) -> None:
+        self._accounts = accounts
+        self._topics = topics
+        self._policy = policy
+        self._counts = counts if counts is not None else Counts()
+
+    def process(self, record: Record, ctx: Ctx) -> None:
+        if record.topic == self._topics.control:
+            self._close_thread(record, ctx)
+        else:
+            self._normalize(record, ctx)
+
+    def fire(self, timer: Timer, ctx: Ctx) -> None:
+        raise InvalidPayload("timer", f"the normalizer sets no timers, got {timer.kind!r}")
+
+    def _normalize(self, record: Record, ctx: Ctx) -> None:
+        raw = decode_raw(ctx.body(record))
+        work = Work(record, raw, self._account(raw.account), self._topics, self._policy, State(ctx), ctx)
+        _count(self._counts.raw, raw.channel)
+        # The good events of a request are kept, the damaged ones dead-letter the whole of it: replayed once the
+        # mapping is mended, the good ones are duplicates.
+        try:
+            for event in work.account.channel.map(raw):
+                if raw.thread is None or event.thread == raw.thread:
+                    self._handle(work, event)
+        except InvalidPayload as error:
+            ctx.dead_letter(record, error)
+
+    def _handle(self, work: Work, event: AnyEvent) -> None:
+        try:
+            fresh = HANDLERS[type(event)](work, event)
+        except InvalidPayload as error:
+            work.ctx.dead_letter(work.record, error)
+            return
+        _count(self._counts.unified if fresh else self._counts.duplicates, work.raw.channel)
+
+    def _account(self, name: str) -> Account:
+        account = self._accounts.get(name)
+        if account is None:
+            raise InvalidPayload("raw.account", f"no account {name!r} in the configuration; add it and replay")
+        return account
+
+    def _close_thread(self, record: Record, ctx: Ctx) -> None:
+        request = decode_as(CloseThread, record.value)
+        account = self._account(request.account)
+        raw = RawEvent(
+            id=request.conversation_id,
+            channel=account.channel.name,
+            account=request.account,
+            received_at=clock.from_ms(record.ts_ms),
+            body=b"",
+        )
+        close(Work(record, raw, account, self._topics, self._policy, State(ctx), ctx), request)
+
+
+def _count(counts: dict[str, int], channel: str) -> None:
+    counts[channel] = counts.get(channel, 0) + 1
+
+
+def spec(topics: Topics, channels: list[str], policy: Policy) -> StageSpec:
+    """The stage's spec for these channels."""
+    inputs = (topics.control, *(topics.raw(name) for name in sorted(channels)))
+    return StageSpec(name="normalizer", inputs=inputs, stores=stores(policy))
