@@ -7,7 +7,7 @@ that a webhook cannot express; the supervisor starts it and starts it again with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -76,13 +76,20 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     `verify(request, settings)` returns how the sender was proven or raises Unverified; it compares in constant time.
     `challenge(request, settings)` returns the answer to a provider's handshake (which is not stored), None for a
     normal request; it is called before `verify` for GET and after it for other methods. `answer(request)` is what the
-    provider gets once the log has the request. `secret_headers` are masked before storing, besides SECRET_HEADERS.
+    provider gets once the log has the request. `secret_headers` are masked before storing, besides SECRET_HEADERS,
+    and `secret_params` are query parameters treated alike; `secret_headers_of(settings)` adds those an operator names.
+    `attributes(request, settings)` is what the mapping has to know of the account's settings (never a secret): it is
+    stored with the raw event, because a mapping sees nothing else, so what an event means does not change when somebody
+    edits the configuration later.
     """
 
     verify: Callable[[Request, Any], Verdict]
     challenge: Callable[[Request, Any], Answer | None] = lambda _request, _settings: None
     answer: Callable[[Request], Answer] = lambda _request: Answer()
     secret_headers: frozenset[str] = frozenset()
+    secret_params: frozenset[str] = frozenset()
+    secret_headers_of: Callable[[Any], frozenset[str]] = lambda _settings: frozenset()
+    attributes: Callable[[Request, Any], Mapping[str, str]] = lambda _request, _settings: {}
     methods: frozenset[str] = frozenset({"POST"})
 
 

@@ -55,7 +55,8 @@ def _to_the_second(seconds: int) -> str:
     return f"{clock.from_ms(seconds * 1000):%Y-%m-%dT%H:%M:%S}"
 
 
-def _rfc3339(ms: int) -> bytes:
+def rfc3339(ms: int) -> bytes:
+    """Milliseconds since the epoch as header values say them: UTC, to the millisecond."""
     return f"{_to_the_second(ms // 1000)}.{ms % 1000:03d}Z".encode()
 
 
@@ -67,14 +68,14 @@ def headers_of(event: Event) -> Headers:
         ("ce_source", event.source.encode()),
         ("ce_type", event.type.encode()),
         ("ce_subject", event.subject.encode()),
-        ("ce_time", _rfc3339(event.time)),
+        ("ce_time", rfc3339(event.time)),
         ("ce_dataschema", _SCHEMAS[event.type]),
         ("ce_partitionkey", event.subject.encode()),
         ("content-type", JSON_TYPE),
         ("ce_origin", event.origin.encode()),
     ]
     if event.recordedtime is not None:
-        headers.append(("ce_recordedtime", _rfc3339(event.recordedtime)))
+        headers.append(("ce_recordedtime", rfc3339(event.recordedtime)))
     if event.convseq is not None:
         headers.append(("ce_convseq", str(event.convseq).encode()))
     if event.id_quality is not None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
+from omnibus.bus.port import Record
 from omnibus.errors import InvalidPayload
 from omnibus.model.base import Model, Timestamp, known
 
 RAW_TYPE = "omnibus.raw.received.v1"
 RAW_CONTENT_TYPE = b"application/vnd.omnibus.raw+msgpack"
+THREAD_HEADER = "ce_thread"
+"""Names the thread of a record whose large body is one blob, shared by the records of all its threads."""
 
 
 class RawEvent(Model, frozen=True, kw_only=True):
@@ -61,3 +65,13 @@ def decode_raw(data: bytes) -> RawEvent:
         return _decoder.decode(data)
     except msgspec.MsgspecError as error:
         raise InvalidPayload("raw", str(error)) from error
+
+
+def raw_of(record: Record, body: bytes) -> RawEvent:
+    """The raw event of a record; `body` is its value, or the blob its ``ce_dataref`` names (`Ctx.body`).
+
+    Raises InvalidPayload when it is none.
+    """
+    raw = decode_raw(body)
+    thread = record.header(THREAD_HEADER)
+    return raw if thread is None else replace(raw, thread=thread.decode("utf-8", "replace"))

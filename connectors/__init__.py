@@ -1,0 +1,1 @@
+"""One folder for each channel; a folder with a leading underscore is machinery the channels share."""

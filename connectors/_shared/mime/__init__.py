@@ -1,0 +1,1 @@
+"""Reading mail as the world writes it: headers, charsets, parts and addresses, linear in the size of the input."""

@@ -1,0 +1,1 @@
+"""Any JSON, form or CloudEvents request as a message."""
