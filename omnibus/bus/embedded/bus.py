@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,18 +12,21 @@ from omnibus.blobs import BlobStore
 from omnibus.bus.embedded import leases
 from omnibus.bus.embedded.catalog import Catalog, create_missing
 from omnibus.bus.embedded.core import Core, OtherProcesses, Waker
+from omnibus.bus.embedded.follow import follow
+from omnibus.bus.embedded.housekeeper import Housekeeper
 from omnibus.bus.embedded.leases import Claim
 from omnibus.bus.embedded.limits import Limits
 from omnibus.bus.embedded.publisher import EmbeddedPublisher, Quota
 from omnibus.bus.embedded.reader import Reader
 from omnibus.bus.embedded.schema import FILE, tp_of
+from omnibus.bus.embedded.sink_runner import SinkRunner
 from omnibus.bus.embedded.stage_runner import StageRunner
 from omnibus.bus.embedded.table import LatestTable
 from omnibus.bus.embedded.txn import Txn
 from omnibus.bus.embedded.writer import Writer
-from omnibus.bus.port import ReadTable, Record, Runner, StageSpec, TaskId, TopicSpec
+from omnibus.bus.port import ReadTable, Record, Runner, SinkSpec, StageSpec, TaskId, TopicSpec
 from omnibus.errors import Misconfigured
-from omnibus.stage.contract import Stage
+from omnibus.stage.contract import SinkHandler, Stage
 
 _READ_BYTES = 16 * 1024 * 1024
 
@@ -44,8 +47,9 @@ class EmbeddedBus:
         self._limits = limits or Limits()
         self._core: Core | None = None
         self._quota = Quota(self._limits)
-        self._runners: list[StageRunner] = []
+        self._runners: list[StageRunner | SinkRunner] = []
         self._publishers: list[EmbeddedPublisher] = []
+        self._housekeeper: Housekeeper | None = None
         self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -65,7 +69,11 @@ class EmbeddedBus:
             fence=self.fence,
         )
         watch = OtherProcesses(reader, waker).watch(self._limits.poll_ms / 1000)
-        self._background = [asyncio.create_task(watch, name="bus: other processes")]
+        self._housekeeper = Housekeeper(self._core, self._path / FILE)
+        self._background = [
+            asyncio.create_task(watch, name="bus: other processes"),
+            asyncio.create_task(self._housekeeper.work(), name="bus: housekeeping"),
+        ]
 
     def fence(self, txn: Txn, claim: Claim, partition: int, epoch: int) -> None:
         """Runs inside every step's transaction: raises Fenced when the partition has another owner or epoch."""
@@ -83,6 +91,10 @@ class EmbeddedBus:
         for task in (*self._background, *closing):
             task.cancel()
         await asyncio.gather(*self._background, *closing, return_exceptions=True)
+        if self._housekeeper is not None:
+            await asyncio.wait(
+                [asyncio.ensure_future(self._housekeeper.leave())], timeout=max(0.1, ends - time.monotonic())
+            )
         await core.writer.close(ends - time.monotonic())
         core.reader.close()
 
@@ -109,12 +121,22 @@ class EmbeddedBus:
         self._runners.append(runner)
         return runner
 
+    def run_sink(self, spec: SinkSpec, handler: SinkHandler) -> Runner:
+        runner = SinkRunner(self._open, spec, handler)
+        self._runners.append(runner)
+        return runner
+
     async def global_table(self, topic: str) -> ReadTable:
         return LatestTable(self._open.reader, self._open.catalog.topic(topic))
 
     async def read(self, topic: str, partition: int, offset: int, limit: int = 500) -> Sequence[Record]:
         found = self._open.catalog.topic(topic)
         return self._open.reader.records(topic, tp_of(found.id, partition), offset, limit, _READ_BYTES)
+
+    def follow(self, topic: str, offsets: Mapping[int, int] | None = None) -> AsyncIterator[Sequence[Record]]:
+        found = self._open.catalog.topic(topic)
+        ends = {partition: after for partition, (_, after) in self._open.reader.tails(found.id).items()}
+        return follow(self._open, found, ends | dict(offsets or {}))
 
     async def bounds(self, topic: str) -> Mapping[int, tuple[int, int]]:
         return self._open.reader.tails(self._open.catalog.topic(topic).id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from omnibus.bus.embedded.catalog import Catalog
 from omnibus.bus.embedded.limits import Limits
@@ -51,7 +51,7 @@ class EmbeddedPublisher:
         self._quota = quota
         self._epochs: dict[str, int] = {}
         self._closed = False
-        self._waiting: set[asyncio.Future[object]] = set()
+        self._waiting: set[asyncio.Future[Any]] = set()
 
     async def publish(self, outs: Sequence[Out]) -> Sequence[Position]:
         self._refuse_when_closed()
@@ -115,8 +115,8 @@ class EmbeddedPublisher:
     async def _accepted(self, call: Awaitable[T]) -> T:
         """Wait for a write; `close` waits for it too."""
         waiting = asyncio.ensure_future(call)
-        self._waiting.add(waiting)  # type: ignore[arg-type]  # only waited for, never read
+        self._waiting.add(waiting)
         try:
             return await waiting
         finally:
-            self._waiting.discard(waiting)  # type: ignore[arg-type]  # as above
+            self._waiting.discard(waiting)

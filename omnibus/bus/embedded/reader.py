@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ _decode_headers = msgspec.msgpack.Decoder(Headers).decode
 _decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _decode_offsets = msgspec.msgpack.Decoder(tuple[int, ...]).decode
 _CHUNK = 128
+
+
+def sqlite_version() -> tuple[int, ...]:
+    """The version of the SQLite library in use."""
+    return sqlite3.sqlite_version_info
 
 
 def decode_acked(blob: bytes | None) -> tuple[int, ...]:
@@ -34,13 +40,17 @@ class Reader:
 
     def version(self) -> int:
         """A number that changes when any other connection has committed."""
-        (version,) = self._one("PRAGMA data_version")
-        return int(version)
+        row = self._one("PRAGMA data_version")
+        return -1 if row is None else int(row[0])
 
-    def _one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | Any | None:
-        return self._connection.execute(sql, args).fetchone()
+    def _one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(sql, args).fetchone()
+        return row
 
     def _all(self, sql: str, args: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._connection.execute(sql, args).fetchall()
+
+    def _pairs(self, sql: str, args: Sequence[Any]) -> list[tuple[bytes, bytes]]:
         return self._connection.execute(sql, args).fetchall()
 
     # --- topics and records ---------------------------------------------------------------------
@@ -94,7 +104,7 @@ class Reader:
 
     def table_scan(self, topic_id: int, start: bytes, end: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
         below, args = ("AND latest.key<? ", (end,)) if end is not None else ("", ())
-        return self._all(  # type: ignore[return-value]  # the columns are NOT NULL blobs
+        return self._pairs(
             "SELECT latest.key, rec.value FROM latest JOIN rec ON rec.id=latest.id "  # noqa: S608  # no foreign text
             f"WHERE topic=? AND latest.key>=? {below}AND rec.value IS NOT NULL ORDER BY latest.key LIMIT ?",
             (topic_id, start, *args, limit),
@@ -116,6 +126,11 @@ class Reader:
         row = self._one("SELECT off, acked FROM pos WHERE grp=? AND tp=?", (group, tp))
         return None if row is None else (row[0], row[1])
 
+    def marked(self, tp: int, at_ms: int) -> int | None:
+        """Every record below this offset was appended before `at_ms`; None when nothing is known of that time."""
+        row = self._one("SELECT max(off) FROM mark WHERE tp=? AND at_ms<=?", (tp, at_ms))
+        return None if row is None else row[0]
+
     def lags(self, group: int, topic_id: int) -> dict[int, int]:
         """For every partition of a topic, how many records a group has not dealt with."""
         low = tp_of(topic_id, 0)
@@ -133,6 +148,6 @@ class Reader:
         return None if row is None else row[0]
 
     def state_scan(self, task: int, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        return self._all(  # type: ignore[return-value]  # the columns are NOT NULL blobs
+        return self._pairs(
             "SELECT k, v FROM st WHERE task=? AND k>=? AND k<? ORDER BY k LIMIT ?", (task, start, end, limit)
         )

@@ -1,0 +1,263 @@
+"""Runs a sink on the embedded bus: at least once, in order for each key, never past what is not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from omnibus import clock
+from omnibus.bus.embedded.core import Core
+from omnibus.bus.embedded.group import GroupRunner
+from omnibus.bus.embedded.reader import decode_acked
+from omnibus.bus.embedded.sink_part import SinkPart
+from omnibus.bus.embedded.txn import Txn
+from omnibus.bus.port import Out, SinkSpec, TaskHealth, TaskId
+from omnibus.errors import Fenced, Misconfigured, OmnibusError, TryAgain
+from omnibus.stage.contract import SinkHandler
+from omnibus.stage.step import dead_letter
+from omnibus.stage.window import Call, Progress, Window, backoff_s
+
+log = structlog.get_logger(__name__)
+
+
+class SinkRunner(GroupRunner[SinkPart]):
+    """One process's share of a sink.
+
+    Before a record is handed to the handler the log up to it is synced to the disk, so that no effect outlives its
+    cause. Acknowledgements beyond the position are kept with it: they are not delivered again, not even after a crash.
+    """
+
+    def __init__(self, core: Core, spec: SinkSpec, handler: SinkHandler) -> None:
+        super().__init__(core, spec.name, spec.inputs)
+        self._spec = spec
+        self._handler = handler
+        self._calls: dict[asyncio.Task[None], SinkPart] = {}
+        self._pause_reason: str | None = None
+        self._paused_until = 0.0
+        self._turn = 0
+
+    def _assigned(self, partition: int, epoch: int) -> SinkPart:
+        return SinkPart(self._core, TaskId(self.name, partition), epoch)
+
+    def _lost(self, part: SinkPart) -> None:
+        part.state = "stopped"
+        for call, owner in self._calls.items():
+            if owner is part:
+                call.cancel()
+
+    async def _stop_by(self, ends: float) -> None:
+        """Cancel the calls that still run at the deadline; the next owner delivers their records again."""
+        for call in self._calls:
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=max(0.05, ends - time.monotonic()))
+
+    # --- the loop -------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        while self._calls or not self._stopping:
+            self._wake.clear()
+            await self._hand_over()
+            self._open_parts()
+            if not self._stopping:
+                self._admit()
+            await self._commit()
+            if not self._stopping:
+                self._begin_calls()
+            await self._sleep(self._pause_s())
+        await self._commit()
+
+    async def _hand_over(self) -> None:
+        """Give surplus partitions back once nothing of them is in flight."""
+        parts = [self._parts[key] for key in sorted(self._surplus & self._parts.keys())]
+        for part in parts:
+            part.handing_over = True
+        idle = [part.id.partition for part in parts if not part.busy]
+        if idle:
+            await self._give_back(idle)
+
+    def _open_parts(self) -> None:
+        now = time.monotonic()
+        for part in self._parts.values():
+            part.handing_over = part.handing_over and part.id.partition in self._surplus
+            if part.window is None and part.retry_at <= now:
+                self._open(part)
+
+    def _open(self, part: SinkPart) -> None:
+        try:
+            progress: dict[str, Progress] = {}
+            for topic in self._topics:
+                offset, acked = self._committed(topic, part.id.partition)
+                progress[topic.spec.name] = Progress(offset, decode_acked(acked))
+            part.open(Window(self._spec, progress, self._core.limits.fetch_bytes), progress)
+        except OmnibusError as error:
+            self._failed(part, error)
+
+    def _admit(self) -> None:
+        now = time.monotonic()
+        for topic in self._topics:
+            tails = self._core.reader.tails(topic.id)
+            for part in self._parts.values():
+                if part.retry_at > now:
+                    continue
+                try:
+                    part.admit(topic, tails[part.id.partition])
+                except OmnibusError as error:
+                    self._failed(part, error)
+
+    def _begin_calls(self) -> None:
+        """Start as many calls as may run, one partition after the other."""
+        now = time.monotonic()
+        most = 1 if self._pause_reason is not None else self._spec.concurrency
+        if now < self._paused_until:
+            return
+        parts = self._in_turn()
+        while parts and len(self._calls) < most:
+            parts = [part for part in parts if len(self._calls) < most and self._begin_call(part, now)]
+
+    def _begin_call(self, part: SinkPart, now: float) -> bool:
+        call = part.take(now)
+        if call is None:
+            return False
+        running = asyncio.create_task(self._deliver(part, call), name=f"{self.name}: deliver")
+        self._calls[running] = part
+        running.add_done_callback(self._call_ended)
+        return True
+
+    def _call_ended(self, call: asyncio.Task[None]) -> None:
+        del self._calls[call]
+        self._wake.set()
+
+    def _in_turn(self) -> list[SinkPart]:
+        parts = [self._parts[key] for key in sorted(self._parts)]
+        self._turn += 1
+        at = self._turn % max(1, len(parts))
+        return parts[at:] + parts[:at]
+
+    def _pause_s(self) -> float | None:
+        """Until something waits no longer; None waits for records or for a call to end."""
+        now = time.monotonic()
+        waits = [part.retry_at for part in self._parts.values() if part.window is None or part.reason is not None]
+        if self._pause_reason is not None and now < self._paused_until:
+            waits.append(self._paused_until)
+        elif len(self._calls) < self._spec.concurrency and not self._stopping:
+            waits.extend(due for part in self._parts.values() if (due := part.next_due()) is not None)
+        return max(0.0, min(waits) - now) if waits else None
+
+    # --- one call -------------------------------------------------------------------------------
+
+    async def _deliver(self, part: SinkPart, call: Call) -> None:
+        try:
+            outs = await self._handler.deliver(call.records)
+            for out in outs:
+                self._core.catalog.check(out)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            # Something inside the handler was cancelled, not the call: its records must not be forgotten.
+            self._try_again(part, call, TryAgain("the handler cancelled itself"))
+        except TryAgain as error:
+            self._try_again(part, call, error)
+        except Misconfigured as error:
+            self._pause(part, call, error)
+        except Exception as error:  # Refused and RecipientGone are final; anything else is a bug in the handler
+            self._give_up(part, call, error)
+        else:
+            self._delivered(part, call, outs)
+
+    def _delivered(self, part: SinkPart, call: Call, outs: Sequence[Out]) -> None:
+        self._unpause()
+        part.done(call, outs)
+        self.processed_total += len(call.entries)
+
+    def _try_again(self, part: SinkPart, call: Call, error: TryAgain) -> None:
+        self._unpause()
+        if self._spec.max_attempts is not None and call.attempts >= self._spec.max_attempts:
+            self._give_up(part, call, error)
+            return
+        part.retry(call, time.monotonic() + self._backoff(call.attempts, error.after))
+
+    def _give_up(self, part: SinkPart, call: Call, error: Exception) -> None:
+        """A record alone becomes a dead letter; of several, each is tried alone, so that only the bad one is lost."""
+        self._unpause()
+        if len(call.entries) > 1:
+            part.one_by_one(call, time.monotonic())
+            return
+        entry = call.entries[0]
+        if not isinstance(error, OmnibusError):
+            log.error("sink_bug", sink=self.name, partition=part.id.partition, error=type(error).__name__)
+        part.done(call, [dead_letter(self._core.dead_letters, self.name, entry.record, error, entry.attempts)])
+        self.dead_letters_total += 1
+        self.processed_total += 1
+
+    def _pause(self, part: SinkPart, call: Call, error: Misconfigured) -> None:
+        """Nothing more is delivered until a single call, tried at long intervals, no longer says so."""
+        if self._pause_reason is None:
+            log.error("sink_paused", sink=self.name, reason=str(error))
+        self._pause_reason = str(error)
+        self._paused_until = time.monotonic() + self._spec.backoff_s[1]
+        part.untried(call, self._paused_until)
+
+    def _unpause(self) -> None:
+        self._pause_reason, self._paused_until = None, 0.0
+
+    def _backoff(self, attempt: int, after: timedelta | None) -> float:
+        jitter = random.random()  # noqa: S311  # spreads retries, guards nothing
+        return backoff_s(attempt, self._spec.backoff_s, jitter, None if after is None else after.total_seconds())
+
+    # --- committing -----------------------------------------------------------------------------
+
+    async def _commit(self) -> None:
+        """One synced commit: acknowledgements since the last one, and the fence of newly admitted records."""
+        now = time.monotonic()
+        parts = [part for part in self._parts.values() if part.dirty and part.retry_at <= now]
+        jobs: list[tuple[SinkPart, Callable[[Txn], None]]] = []
+        for part in parts:
+            try:
+                jobs.append((part, part.job(self._core, self._claim)))
+            except OmnibusError as error:
+                self._commit_failed(part, error)
+        if not jobs:
+            return
+        outcomes = await self._core.writer.run_all([job for _, job in jobs], durable=True)
+        for (part, _), outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                self._commit_failed(part, outcome)
+            else:
+                part.committed(clock.now_ms())
+
+    def _commit_failed(self, part: SinkPart, error: BaseException) -> None:
+        part.put_back()
+        if isinstance(error, Fenced):
+            self.fenced_total += 1
+            self._drop(part.id.partition)
+            self._beat_now.set()
+            return
+        self._failed(part, error)
+
+    def _failed(self, part: SinkPart, error: BaseException) -> None:
+        """Keep the window (what was delivered is not delivered again) and try the commit or the start later."""
+        part.fail(f"{type(error).__name__}: {error}", self._core.limits.restart_backoff_s)
+        self.restarts_total += 1
+        log.warning("sink_failed", sink=self.name, partition=part.id.partition, reason=part.reason)
+
+    # --- health ---------------------------------------------------------------------------------
+
+    def _health_of(self, partition: int) -> TaskHealth:
+        part = self._parts[partition]
+        lag, oldest_ms = self.behind(partition)
+        paused = part.state == "ready" and self._pause_reason is not None
+        return TaskHealth(
+            task=part.id,
+            state="paused" if paused else part.state,
+            lag=lag,
+            oldest_ms=oldest_ms,
+            last_commit_ms=part.last_commit_ms,
+            reason=self._pause_reason if paused else part.reason,
+        )
