@@ -1,0 +1,47 @@
+# Two commands do all set-up on a bare machine with Python 3.11 or newer: `make run` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+export OMNIBUS_PYTHON := $(PYTHON)
+
+.PHONY: help run demo test check types lint docs bench chaos clean servers
+help:            ## what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run            ## install into .venv, then start Omnibus (Ctrl-C stops it)
+	@exec $(BIN)/omnibus up
+
+demo: $(VENV)/.run           ## send about 300 conversations through the front doors and show what became of them
+	@exec $(BIN)/omnibus demo
+
+test: $(VENV)/.test servers  ## everything `make run` needs, the servers the tests need, then all tests
+	$(BIN)/pytest -q -n 2
+
+check: $(VENV)/.test         ## format, lint, types, generated pages
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy omnibus connectors normalizer router sinks tests bench docs/generate.py
+	$(BIN)/python docs/generate.py --check
+
+docs: $(VENV)/.test          ## write the generated reference pages
+	$(BIN)/python docs/generate.py
+
+bench: $(VENV)/.test         ## measure; a table for people, JSON in artifacts/bench.json
+	$(BIN)/python -m bench
+
+chaos: $(VENV)/.test         ## a minute of kill -9 and SIGSTOP with an oracle
+	OMNIBUS_CHAOS_SECONDS=60 $(BIN)/pytest -q tests/chaos -p no:randomly --timeout 600
+
+servers:                     # the servers the tests need (a browser)
+	@scripts/test-servers
+
+$(VENV)/.run: pyproject.toml scripts/venv
+	@scripts/venv $(VENV) '.'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml scripts/venv
+	@scripts/venv $(VENV) '.[dev,html]'
+	@touch $@ $(VENV)/.run
+
+clean:           ## remove the virtual environment and everything built
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache artifacts
