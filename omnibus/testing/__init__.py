@@ -1,0 +1,1 @@
+"""Public test tools: the channel contract suite, a fake provider, stages without a bus."""
