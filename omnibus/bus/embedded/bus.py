@@ -55,9 +55,8 @@ class EmbeddedBus:
     async def open(self) -> None:
         self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         waker = Waker()
-        writer = Writer(self._path / FILE, waker.records_came)
+        writer = await Writer.start(self._path / FILE, waker.records_came)
         reader = Reader(self._path / FILE)
-        writer.start()
         self._core = Core(
             writer=writer,
             reader=reader,

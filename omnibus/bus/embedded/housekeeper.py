@@ -23,7 +23,7 @@ from omnibus.errors import OmnibusError
 
 log = structlog.get_logger(__name__)
 GROUP = "omnibus housekeeping"
-_PAUSE_S = 0.5
+_PAUSE_S = 0.25
 _MARKS_PER_RETENTION = 20
 """Records live up to this fraction longer than the retention says."""
 _VACUUM_PAGES = 256
@@ -43,6 +43,8 @@ class Housekeeper:
         self._claim = Claim(0, new_owner(), 1, int(core.limits.lease_ttl_s * 1000))
         self._checkpointed_at = time.monotonic()
         self._swept_at = 0.0
+        self._beat_at = 0.0
+        self._epoch: int | None = None
         self._warned = False
 
     async def work(self) -> None:
@@ -54,23 +56,26 @@ class Housekeeper:
                 await self._turn()
             except OmnibusError as error:
                 log.warning("housekeeping_failed", reason=str(error))
-            await asyncio.sleep(min(_PAUSE_S, self._core.limits.lease_ttl_s / 4))
+            await asyncio.sleep(_PAUSE_S)
 
     async def leave(self) -> None:
         if self._claim.group:
             await self._core.writer.run(lambda txn: leases.leave(txn, self._claim))
 
     async def _turn(self) -> None:
-        beat = await self._core.writer.run(partial(leases.beat, claim=self._claim))
-        self._warn_of_old_sqlite(beat.others)
-        if 0 not in beat.owned:
+        if time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + self._core.limits.lease_ttl_s / 4
+            beat = await self._core.writer.run(partial(leases.beat, claim=self._claim))
+            self._warn_of_old_sqlite(beat.others)
+            self._epoch = beat.owned.get(0)
+        if self._epoch is None:
             return
         if self._is_time_to_checkpoint():
             self._checkpointed_at = time.monotonic()
             await self._core.writer.maintain(_checkpoint)
         if time.monotonic() - self._swept_at >= self._core.limits.retention_every_s:
             self._swept_at = time.monotonic()
-            await self.enforce_retention(beat.owned[0])
+            await self.enforce_retention(self._epoch)
 
     def _warn_of_old_sqlite(self, others: list[str]) -> None:
         mine = process_of(self._claim.owner)
@@ -132,7 +137,7 @@ class Housekeeper:
         while await self._core.writer.run(
             partial(self._bury_some, topic=topic, before_ms=before_ms, limit=chunk, epoch=epoch)
         ):
-            await asyncio.sleep(0)
+            pass
 
     def _bury_some(self, txn: Txn, topic: Topic, before_ms: int, limit: int, epoch: int) -> bool:
         leases.hold(txn, self._claim, 0, epoch)

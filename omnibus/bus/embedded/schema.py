@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from pathlib import Path
 
 from omnibus.errors import Misconfigured
@@ -22,6 +23,7 @@ BUSY_MS = 250
 
 # `rec.id` packs topic, partition and offset, so that appends go to right edges and a partition is one key range.
 # `tp` is the id without the offset. `task` packs group and partition the same way.
+_OPEN_S = 10.0
 _SCHEMA = """
 CREATE TABLE topic(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL, kind TEXT NOT NULL,
                    retention_ms INTEGER, max_bytes INTEGER NOT NULL) STRICT;
@@ -58,8 +60,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection of this process that writes; creates the file and its tables when they are not there."""
     connection = _connect(path)
     try:
-        connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_write_ahead_log(connection)
         # The housekeeper alone checkpoints: SQLite before 3.51.3 can corrupt the file when two connections do.
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute(f"PRAGMA journal_size_limit={4 * 1024 * 1024}")
@@ -69,6 +70,24 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Raises Misconfigured where the file system cannot share memory between processes (some network drives)."""
+    ends = time.monotonic() + _OPEN_S
+    connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait here when another process makes the file at the same moment. On a thread of its own.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
+        else:
+            break
+    if mode != "wal":
+        raise Misconfigured("bus", "the file system of the bus folder does not support SQLite's write-ahead log")
 
 
 def connect_reader(path: Path) -> sqlite3.Connection:

@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from omnibus.bus.embedded.schema import BUSY_MS, connect_writer
 from omnibus.bus.embedded.txn import Job, Txn
@@ -40,19 +40,25 @@ class Writer:
     the ids of the topics that got records.
     """
 
-    def __init__(self, path: Path, on_commit: Callable[[set[int]], None]) -> None:
-        self._path = path
+    def __init__(self, connection: sqlite3.Connection, on_commit: Callable[[set[int]], None]) -> None:
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._connection = connect_writer(path)
+        self._connection = connection
         self._synchronous = ""
         self._accepting = True
         self._stop = threading.Event()
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="omnibus-bus-writer", daemon=True)
 
-    def start(self) -> None:
+    @classmethod
+    async def start(cls, path: Path, on_commit: Callable[[set[int]], None]) -> Self:
+        """Open the file (made when it is not there) and start the thread. Raises Misconfigured."""
+        writer = cls(await asyncio.to_thread(connect_writer, path), on_commit)
+        writer._begin_thread()
+        return writer
+
+    def _begin_thread(self) -> None:
         self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
         self._thread.start()
 
