@@ -1,0 +1,221 @@
+"""The settings of an installation, as `omnibus.config.load` hands them out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from omnibus.config.errors import Mark
+from omnibus.config.fields import (
+    BlobsUrl,
+    BusUrl,
+    Duration,
+    FilePath,
+    Host,
+    Port,
+    Secret,
+    Settings,
+    Size,
+    Url,
+    described,
+)
+
+Priority = Literal["low", "normal", "high", "urgent"]
+
+
+class TlsSettings(Settings, frozen=True, kw_only=True):
+    """A certificate for the front door; a reverse proxy in front needs none here."""
+
+    certificate: Annotated[FilePath, described("PEM file with the certificate chain.")]
+    key: Annotated[FilePath, described("PEM file with the private key.")]
+
+
+class HttpSettings(Settings, frozen=True, kw_only=True):
+    """The front door: webhooks, web chat, health and metrics."""
+
+    host: Annotated[Host, described("Address to listen on.", example="0.0.0.0")] = "127.0.0.1"  # noqa: S104 - an example
+    port: Annotated[Port, described("Port to listen on.")] = 8080
+    public_url: Annotated[
+        Url | None,
+        described("Address providers reach us at; needed to register webhooks.", example="https://in.example.com"),
+    ] = None
+    max_body: Annotated[Size, described("Largest request body accepted.", example="10MB")] = 10_000_000
+    max_in_flight_bytes: Annotated[
+        Size, described("Request bytes held in memory at once; beyond it requests get 503.", example="64MB")
+    ] = 64_000_000
+    tls: Annotated[TlsSettings | None, described("Serve https directly.")] = None
+
+
+class ApiSettings(Settings, frozen=True, kw_only=True):
+    """Access to the HTTP API (commands, tail, reports)."""
+
+    tokens: Annotated[tuple[Secret, ...], described("Bearer tokens that may use the API; none turns the API off.")] = ()
+
+
+class SlaTargets(Settings, frozen=True, kw_only=True):
+    """How soon something must happen, in the queue's business hours."""
+
+    first_response: Annotated[Duration | None, described("Until the first answer.", example="15m")] = None
+    next_response: Annotated[Duration | None, described("Until each further answer.", example="1h")] = None
+    resolution: Annotated[Duration | None, described("Until the conversation is resolved.", example="8h")] = None
+
+
+class QueueSettings(Settings, frozen=True, kw_only=True):
+    """A waiting line of conversations for people."""
+
+    description: Annotated[str, described("What the queue is for.")] = ""
+    priority: Annotated[Priority | None, described("Priority of conversations that arrive without one.")] = None
+    calendar: Annotated[
+        str | None, described("Business hours that the SLA targets count in.", example="br-business")
+    ] = None
+    sla: Annotated[SlaTargets, described("Service level targets.")] = msgspec.field(default_factory=SlaTargets)
+    capacity: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)] | None, described("Open conversations the queue takes before it overflows.")
+    ] = None
+    overflow: Annotated[str | None, described("Queue that takes what is beyond the capacity.", example="general")] = (
+        None
+    )
+
+
+class Route(Settings, frozen=True, kw_only=True):
+    """One rule: conversations for which `when` is true go `to` a queue or automation. The first that applies wins."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200), described("Name, as decisions cite it.")]
+    when: Annotated[str, described("Condition in CEL.", example="channel == 'email'")] = "true"
+    to: Annotated[str | None, described("queue:NAME, automation:NAME or drop.", example="queue:billing")] = None
+    priority: Annotated[Priority | None, described("Priority to give.")] = None
+    tags: Annotated[tuple[str, ...], described("Tags to add.")] = ()
+    skills: Annotated[tuple[str, ...], described("Skills an agent must have.")] = ()
+    continue_: Annotated[bool, described("Go on to the next rules after this one.")] = msgspec.field(
+        default=False, name="continue"
+    )
+    stop: Annotated[bool, described("Try no further rules, even without a target.")] = False
+
+
+class LogSettings(Settings, frozen=True, kw_only=True):
+    """Log lines."""
+
+    format: Annotated[Literal["auto", "console", "json"], described("auto: console on a terminal, else JSON.")] = "auto"
+    level: Annotated[Literal["debug", "info", "warning", "error"], described("Least level written.")] = "info"
+
+
+class MetricsSettings(Settings, frozen=True, kw_only=True):
+    """Prometheus metrics."""
+
+    enabled: Annotated[bool, described("Serve /metrics.")] = True
+    token: Annotated[Secret | None, described("Bearer token that /metrics asks for.")] = None
+
+
+class Core(Settings, frozen=True, kw_only=True):
+    """The sections whose meaning Omnibus itself knows; channels, automations and sinks come with their plug-ins."""
+
+    bus: Annotated[BusUrl, described("Where records live.", example="kafka://kafka:9092")] = "embedded:./omnibus-data"
+    prefix: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"), described("First part of every topic's name.")
+    ] = "omnibus"
+    partitions: Annotated[
+        int, msgspec.Meta(ge=1, le=2_000), described("Partitions of every topic; fixed when they are created.")
+    ] = 12
+    blobs: Annotated[BlobsUrl, described("Where attachments and large bodies live.", example="s3://bucket/prefix")] = (
+        "file:./omnibus-data/blobs"
+    )
+    http: Annotated[HttpSettings, described("The front door.")] = msgspec.field(default_factory=HttpSettings)
+    api: Annotated[ApiSettings, described("The HTTP API.")] = msgspec.field(default_factory=ApiSettings)
+    routes: Annotated[tuple[Route, ...], described("Routing rules, first match first.")] = ()
+    log: Annotated[LogSettings, described("Log lines.")] = msgspec.field(default_factory=LogSettings)
+    metrics: Annotated[MetricsSettings, described("Prometheus metrics.")] = msgspec.field(
+        default_factory=MetricsSettings
+    )
+    drain: Annotated[Duration, described("How long a stop waits for work in hand.", example="30s")] = timedelta(
+        seconds=20
+    )
+
+
+class ChannelConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured channel account: `settings` is of the class the channel declares."""
+
+    name: str
+    type: str
+    settings: msgspec.Struct
+
+
+class AutomationConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured automation: `settings` is of the class its type declares."""
+
+    name: str
+    type: str
+    settings: msgspec.Struct
+
+
+class SinkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A configured sink: `sources` are its ``from``, `settings` is of the class the sink declares."""
+
+    name: str
+    type: str
+    sources: tuple[str, ...]
+    settings: msgspec.Struct
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole configuration, checked. Printing it shows no secret; `where` tells where a value came from."""
+
+    core: Core
+    channels: Mapping[str, ChannelConfig]
+    queues: Mapping[str, QueueSettings]
+    automations: Mapping[str, AutomationConfig]
+    sinks: Mapping[str, SinkConfig]
+    sections: Mapping[str, Any]
+    marks: Mapping[str, Mark]
+
+    @property
+    def bus(self) -> str:
+        return self.core.bus
+
+    @property
+    def prefix(self) -> str:
+        return self.core.prefix
+
+    @property
+    def partitions(self) -> int:
+        return self.core.partitions
+
+    @property
+    def blobs(self) -> str:
+        return self.core.blobs
+
+    @property
+    def http(self) -> HttpSettings:
+        return self.core.http
+
+    @property
+    def api(self) -> ApiSettings:
+        return self.core.api
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return self.core.routes
+
+    @property
+    def log(self) -> LogSettings:
+        return self.core.log
+
+    @property
+    def metrics(self) -> MetricsSettings:
+        return self.core.metrics
+
+    @property
+    def drain(self) -> timedelta:
+        return self.core.drain
+
+    def where(self, path: str) -> Mark:
+        """Where the value at a path such as ``routes.3.when`` was given; for a default, where it would belong."""
+        while path and path not in self.marks:
+            path = path.rpartition(".")[0]
+        return self.marks.get(path, Mark("defaults"))
+
+    def __repr__(self) -> str:
+        sections = f"channels={sorted(self.channels)}, queues={sorted(self.queues)}, sinks={sorted(self.sinks)}"
+        return f"Config(bus={self.bus.partition('@')[2] or self.bus!r}, {sections})"
