@@ -1,70 +1,72 @@
-"""The state of one task in memory, to run stages in tests and benchmarks without a bus."""
+"""A task's state in memory, and a one-call run of a stage: for tests and benchmarks of pure stage code."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+import bisect
 from collections.abc import Mapping, Sequence
 
-from omnibus.bus.port import Out, ReadTable, Record, StageSpec, TaskId
+from omnibus import clock
+from omnibus.bus.port import ReadTable, Record, StageSpec, TaskId
 from omnibus.stage.contract import Stage
-from omnibus.stage.step import StepContext, StepResult, due_timers, run_step
+from omnibus.stage.step import StepContext, StepResult, datarefs, due_timers, run_step
 
 
 class MemoryBacking:
-    """A `Backing` in a sorted dictionary; `apply` is the commit."""
+    """The committed state of one task as a sorted dictionary (the `Backing` of `omnibus.stage.step`)."""
 
     def __init__(self) -> None:
         self._values: dict[bytes, bytes] = {}
         self._keys: list[bytes] = []
 
+    def __len__(self) -> int:
+        return len(self._keys)
+
     def get(self, key: bytes) -> bytes | None:
         return self._values.get(key)
 
     def scan(self, start: bytes, end: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
-        first = bisect_left(self._keys, start)
-        last = bisect_left(self._keys, end, lo=first)
-        return [(key, self._values[key]) for key in self._keys[first : min(last, first + limit)]]
+        """Entries with start <= key < end, in key order."""
+        first = bisect.bisect_left(self._keys, start)
+        last = min(bisect.bisect_left(self._keys, end), first + limit)
+        return [(key, self._values[key]) for key in self._keys[first:last]]
 
     def apply(self, delta: Mapping[bytes, bytes | None]) -> None:
-        """Commit the writes of a step."""
+        """Commit what a step changed; None deletes."""
         for key, value in delta.items():
             if value is None:
-                if self._values.pop(key, None) is not None:
-                    del self._keys[bisect_left(self._keys, key)]
+                self._remove(key)
             else:
                 if key not in self._values:
-                    insort(self._keys, key)
+                    bisect.insort(self._keys, key)
                 self._values[key] = value
 
-    def __len__(self) -> int:
-        return len(self._values)
+    def _remove(self, key: bytes) -> None:
+        if self._values.pop(key, None) is not None:
+            del self._keys[bisect.bisect_left(self._keys, key)]
 
 
-class StageRun:
-    """Runs a stage step by step over its own memory, and keeps what it has emitted."""
+def run(
+    stage: Stage,
+    spec: StageSpec,
+    *records: Record,
+    backing: MemoryBacking | None = None,
+    now_ms: int | None = None,
+    tables: Mapping[str, ReadTable] | None = None,
+    bodies: Mapping[str, bytes] | None = None,
+    timers: int = 1_000,
+    partition: int = 0,
+) -> StepResult:
+    """One committed step: the timers due at `now_ms` (the clock's time by default), then `records`.
 
-    def __init__(self, stage: Stage, spec: StageSpec, tables: Mapping[str, ReadTable] | None = None) -> None:
-        self._stage = stage
-        self._spec = spec
-        self._tables = tables or {}
-        self.backing = MemoryBacking()
-        self.blobs: dict[str, bytes] = {}
-        self.emitted: list[Out] = []
-        self.dead: list[Out] = []
-        self._offset = 0
-
-    def step(self, *records: Record, now_ms: int) -> StepResult:
-        """One committed step over `records` and the timers due at `now_ms`."""
-        context = StepContext(TaskId(self._spec.name, 0), self._spec, self.backing, now_ms, self._tables, self.blobs)
-        due = due_timers(self.backing, now_ms, 1_000)
-        result = run_step(self._stage, self._spec, context, records, due, "omnibus.dead-letters")
-        self.backing.apply(result.delta)
-        self.blobs.update(result.blobs)
-        self.dead.extend(result.dead)
-        self.emitted.extend(out for out in result.outs if out not in result.dead)
-        return result
-
-    def record(self, out: Out) -> Record:
-        """`out` as it would be read back, at the next offset."""
-        self._offset += 1
-        return Record(out.topic, 0, self._offset, out.ts_ms or 0, out.key, out.value, out.headers)
+    `backing` keeps state from call to call; a fresh one is used when none is given. `bodies` are the blobs that the
+    records refer to. `timers` bounds how many fire.
+    """
+    state = MemoryBacking() if backing is None else backing
+    at = clock.now_ms() if now_ms is None else now_ms
+    missing = datarefs(records) - set(bodies or {})
+    if missing:
+        raise KeyError(f"bodies lacks {sorted(missing)}")
+    context = StepContext(TaskId(spec.name, partition), spec, state, at, tables or {}, bodies or {})
+    result = run_step(stage, spec, context, records, due_timers(state, at, timers), "dead-letters")
+    state.apply(result.delta)
+    return result

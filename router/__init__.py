@@ -1,0 +1,1 @@
+"""The router: gives every conversation to a queue or an automation, and says why."""

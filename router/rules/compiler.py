@@ -1,0 +1,229 @@
+"""Compiles the conditions of a rule set, and says exactly what is wrong with one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
+
+import msgspec
+import re2
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_optional, ext_strings
+
+from router.rules.facts import TYPES, Facts
+from router.rules.tokens import match_calls, replaced, variables_in
+
+MAX_CONDITION_CHARS = 4_000
+MAX_GROUP_CHARS = 50_000
+"""The evaluator takes expressions of at most 100,000 characters; conditions are joined up to half of that."""
+_HITS = "hits"
+_PROBLEM = re.compile(r"<input>:(\d+):(\d+): (.*)")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
+_FUNCTIONS = (
+    "matches",
+    "contains",
+    "startsWith",
+    "endsWith",
+    "size",
+    "exists",
+    "all",
+    "exists_one",
+    "orValue",
+    "lowerAscii",
+    "getHours",
+    "getDayOfWeek",
+)
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wrong with a condition: where in it (both from 1), why, and what was probably meant."""
+
+    line: int
+    column: int
+    why: str
+    near: tuple[str, ...] = ()
+
+
+class BadCondition(Exception):
+    """A condition that cannot be compiled."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(problem.why for problem in problems))
+        self.problems = tuple(problems)
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked condition: the text it runs as, and what must be known before it runs."""
+
+    text: str
+    variables: frozenset[str]
+
+
+@cache
+def _checking() -> cel.Env:
+    return cel.NewEnv(variables=TYPES, extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
+
+
+@cache
+def _running() -> cel.Env:
+    variables = {**TYPES, _HITS: cel.Type.List(cel.Type.BOOL)}
+    return cel.NewEnv(variables=variables, extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
+
+
+class Patterns:
+    """The regular expressions of a rule set, matched in one pass over each text they look at.
+
+    The evaluator would compile a pattern afresh for every call; here each is compiled once, and a bad one is found
+    when the rules are loaded.
+    """
+
+    def __init__(self) -> None:
+        self._options = re2.Options()
+        self._options.log_errors = False
+        self._options.max_mem = 64 << 20
+        self._places: dict[tuple[str, str], int] = {}
+        self._sets: dict[str, tuple[re2.Set, list[int]]] = {}
+
+    def place(self, subject: str, pattern: str) -> int:
+        """The index among the hits of this pattern over this variable. Raises re2.error for a bad pattern."""
+        re2.compile(pattern, self._options)
+        return self._places.setdefault((subject, pattern), len(self._places))
+
+    def freeze(self) -> None:
+        """Compile; no pattern can be added afterwards."""
+        for (subject, pattern), place in self._places.items():
+            patterns, places = self._sets.setdefault(subject, (re2.Set.SearchSet(self._options), []))
+            patterns.Add(pattern)
+            places.append(place)
+        for patterns, _ in self._sets.values():
+            patterns.Compile()
+
+    def hits(self, facts: Facts) -> list[bool]:
+        """Which patterns are in the texts of `facts`, by place."""
+        found = [False] * len(self._places)
+        for subject, (patterns, places) in self._sets.items():
+            for index in patterns.Match(str(facts.value(subject))) or ():
+                found[places[index]] = True
+        return found
+
+
+def condition_of(text: str, patterns: Patterns) -> Condition:
+    """A checked condition. Raises BadCondition."""
+    if len(text) > MAX_CONDITION_CHARS:
+        raise BadCondition([Problem(line=1, column=1, why=f"longer than {MAX_CONDITION_CHARS} characters")])
+    try:
+        checked = _checking().compile(text)
+    except RuntimeError as error:
+        raise BadCondition(_problems(str(error))) from None
+    kind = checked.return_type().name()
+    if kind not in ("BOOL", "DYN"):
+        why = f"a condition is true or false, this is {kind.lower()}"
+        raise BadCondition([Problem(line=1, column=1, why=why)])
+    rewritten = _with_hits(text, patterns)
+    return Condition(text=rewritten, variables=frozenset(variables_in(rewritten, TYPES.__contains__)))
+
+
+def _with_hits(text: str, patterns: Patterns) -> str:
+    spans = []
+    for call in match_calls(text):
+        pattern = _checking().compile(call.literal).eval().plain_value()
+        try:
+            if TYPES.get(call.subject) == cel.Type.STRING:
+                spans.append((call.start, call.end, f"{_HITS}[{patterns.place(call.subject, pattern)}]"))
+            else:
+                Patterns().place("", pattern)
+        except re2.error as error:
+            raise BadCondition([_bad_pattern(text, call.start, pattern, error)]) from None
+    return replaced(text, spans)
+
+
+def _bad_pattern(text: str, start: int, pattern: str, error: re2.error) -> Problem:
+    reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+    line = text.count("\n", 0, start) + 1
+    column = start - (text.rfind("\n", 0, start) + 1) + 1
+    return Problem(line=line, column=column, why=f"bad regular expression {pattern!r}: {reason}")
+
+
+def _problems(report: str) -> list[Problem]:
+    found = [_problem(int(line), int(column), why) for line, column, why in _PROBLEM.findall(report)]
+    return found or [Problem(line=1, column=1, why=report.splitlines()[0][:300])]
+
+
+def _problem(line: int, column: int, why: str) -> Problem:
+    why = why.removesuffix(" (in container '')").removesuffix(" [INVALID_ARGUMENT]")
+    undeclared = _UNDECLARED.search(why)
+    if undeclared is None:
+        return Problem(line=line, column=column, why=why[:300])
+    name = undeclared[1]
+    # The checker points at the last dot of a dotted name; people look for its beginning.
+    at = max(1, column - (len(name.rpartition(".")[0]) if "." in name else 0))
+    return Problem(line=line, column=at, why=f"unknown name {name!r}", near=near_names(name))
+
+
+def near_names(name: str) -> tuple[str, ...]:
+    """The declared names most like `name`."""
+    beginning = tuple(known for known in TYPES if known.startswith(f"{name}."))
+    return beginning or tuple(get_close_matches(name, [*TYPES, *_FUNCTIONS], n=3, cutoff=0.6))
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Neighbouring conditions evaluated as one list; `start` is the place of the first."""
+
+    start: int
+    together: cel.Expression
+    singly: tuple[cel.Expression, ...]
+
+
+class Conditions:
+    """All conditions of a rule set, ready to run."""
+
+    def __init__(self, conditions: Sequence[Condition], patterns: Patterns) -> None:
+        patterns.freeze()
+        self._patterns = patterns
+        self._variables = frozenset().union(*(condition.variables for condition in conditions))
+        self._uses_hits = any(f"{_HITS}[" in condition.text for condition in conditions)
+        self.groups = [_group(start, part) for start, part in _parts(conditions)]
+
+    def activation(self, facts: Facts) -> cel.Activation:
+        """The facts as the evaluator takes them; only what some condition uses is worked out."""
+        values: dict[str, Any] = {name: facts.value(name) for name in self._variables}
+        if self._uses_hits:
+            values[_HITS] = self._patterns.hits(facts)
+        return _running().Activation(values)
+
+
+def results(group: Group, activation: cel.Activation) -> list[bool | str]:
+    """For every condition of a group: true, false, or the reason it could not be evaluated."""
+    together = group.together.eval(activation)
+    if together.type() != cel.Type.ERROR:
+        values: list[bool | str] = together.plain_value()
+        return [value if isinstance(value, bool) else "neither true nor false" for value in values]
+    return [_result(single.eval(activation)) for single in group.singly]
+
+
+def _result(value: cel.Value) -> bool | str:
+    if value.type() == cel.Type.BOOL:
+        return bool(value.value())
+    return str(value.value())[:200] if value.type() == cel.Type.ERROR else "neither true nor false"
+
+
+def _parts(conditions: Sequence[Condition]) -> list[tuple[int, list[Condition]]]:
+    parts: list[tuple[int, list[Condition]]] = []
+    size = MAX_GROUP_CHARS + 1
+    for index, condition in enumerate(conditions):
+        if size + len(condition.text) + 4 > MAX_GROUP_CHARS:
+            parts.append((index, []))
+            size = 0
+        parts[-1][1].append(condition)
+        size += len(condition.text) + 4
+    return parts
+
+
+def _group(start: int, conditions: Sequence[Condition]) -> Group:
+    # On lines of their own, so that a comment at the end of one does not swallow the next.
+    joined = ",\n".join(f"({condition.text}\n)" for condition in conditions)
+    env = _running()
+    return Group(start, env.compile(f"[{joined}]"), tuple(env.compile(condition.text) for condition in conditions))
