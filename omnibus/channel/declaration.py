@@ -61,10 +61,12 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What a channel can do, as data: checked before sending, shown in the capability matrix.
 
     `sends` are the content kinds (tags of the content union) that the sender takes; empty for receive-only channels.
+    With `splits_text` the sender cuts a text longer than `max_text_chars` itself; without, such a text is refused.
     """
 
     sends: frozenset[str] = frozenset()
     max_text_chars: int | None = None
+    splits_text: bool = False
     attachments: tuple[AttachmentRule, ...] = ()
     supports: frozenset[Feature] = frozenset()
     reply_window: ReplyWindow | None = None
