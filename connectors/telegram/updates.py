@@ -310,8 +310,8 @@ def read(data: bytes | msgspec.Raw, kind: type[T], path: str) -> T:
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
-        why, _, where = str(error).rpartition(" - at `$")
-        raise InvalidPayload(f"{path}{where.rstrip('`')}", why or str(error)) from None
+        why, _, where = str(error).partition(" - at `$")
+        raise InvalidPayload(f"{path}{where.rstrip('`')}", why) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidPayload(path, f"expected JSON: {error}"[:200]) from None
     except RecursionError:
