@@ -1,0 +1,1 @@
+"""Replies leave through the channel they belong to."""
