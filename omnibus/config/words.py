@@ -90,11 +90,7 @@ def accepted(kind: inspect.Type) -> str:
         return reader.accepted
     match bare(kind):
         case inspect.IntType() | inspect.FloatType() as number:
-            low = number.ge if number.ge is not None else number.gt
-            high = number.le if number.le is not None else number.lt
-            return (
-                f"{'' if low is None else low}..{'' if high is None else high}" if (low, high) != (None, None) else ""
-            )
+            return _range(number)
         case inspect.StrType(min_length=low, max_length=high) if (low, high) != (None, None):
             return f"{low or 0}..{'' if high is None else high} characters"
         case inspect.StrType(pattern=pattern) if pattern:
