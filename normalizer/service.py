@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from normalizer.media import media_runner
 from normalizer.policy import Policy
-from normalizer.stage import Counts, NormalizerStage, spec
+from normalizer.stage import NormalizerStage, spec
 from omnibus.bus.port import Health, Runner, TaskId
 from omnibus.runtime import Runtime
 
@@ -19,7 +19,6 @@ class NormalizerService:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self.counts = Counts()
         self._runners: dict[str, Runner] = {}
 
     async def start(self) -> None:
@@ -27,7 +26,7 @@ class NormalizerService:
         channels = sorted({account.channel.name for account in runtime.accounts.values()})
 
         def task(_: TaskId) -> NormalizerStage:
-            return NormalizerStage(runtime.accounts, runtime.topics, policy, self.counts)
+            return NormalizerStage(runtime.accounts, runtime.topics, policy)
 
         self._runners = {
             "normalizer": runtime.bus.run_stage(spec(runtime.topics, channels, policy), task),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from normalizer.messages import on_call, on_deletion, on_delivery, on_edit, on_message, on_reaction
@@ -21,6 +20,7 @@ from omnibus.model.codec import decode_as
 from omnibus.model.events import CloseThread
 from omnibus.model.raw import RawEvent, decode_raw
 from omnibus.stage.contract import Ctx, Timer
+from omnibus.telemetry.metrics import current
 
 HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool]] = {
     Message: on_message,
@@ -32,25 +32,13 @@ HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool]] = {
 }
 
 
-@dataclass
-class Counts:
-    """What a normalizer has seen since the process started, by channel; read by the metrics."""
-
-    raw: dict[str, int] = field(default_factory=dict)
-    unified: dict[str, int] = field(default_factory=dict)
-    duplicates: dict[str, int] = field(default_factory=dict)
-
-
 class NormalizerStage:
     """One partition's normalizer."""
 
-    def __init__(
-        self, accounts: Mapping[str, Account], topics: Topics, policy: Policy, counts: Counts | None = None
-    ) -> None:
+    def __init__(self, accounts: Mapping[str, Account], topics: Topics, policy: Policy) -> None:
         self._accounts = accounts
         self._topics = topics
         self._policy = policy
-        self._counts = counts if counts is not None else Counts()
 
     def process(self, record: Record, ctx: Ctx) -> None:
         if record.topic == self._topics.control:
@@ -64,7 +52,7 @@ class NormalizerStage:
     def _normalize(self, record: Record, ctx: Ctx) -> None:
         raw = decode_raw(ctx.body(record))
         work = Work(record, raw, self._account(raw.account), self._topics, self._policy, State(ctx), ctx)
-        _count(self._counts.raw, raw.channel)
+        current().count("raw", raw.channel)
         # The good events of a request are kept, the damaged ones dead-letter the whole of it: replayed once the
         # mapping is mended, the good ones are duplicates.
         try:
@@ -80,7 +68,7 @@ class NormalizerStage:
         except InvalidPayload as error:
             work.ctx.dead_letter(work.record, error)
             return
-        _count(self._counts.unified if fresh else self._counts.duplicates, work.raw.channel)
+        current().count("unified" if fresh else "duplicates", work.raw.channel)
 
     def _account(self, name: str) -> Account:
         account = self._accounts.get(name)
@@ -99,10 +87,6 @@ class NormalizerStage:
             body=b"",
         )
         close(Work(record, raw, account, self._topics, self._policy, State(ctx), ctx), request)
-
-
-def _count(counts: dict[str, int], channel: str) -> None:
-    counts[channel] = counts.get(channel, 0) + 1
 
 
 def spec(topics: Topics, channels: list[str], policy: Policy) -> StageSpec:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from normalizer.policy import Policy
-from normalizer.stage import Counts, NormalizerStage, spec
+from normalizer.stage import NormalizerStage, spec
 from omnibus import clock
 from omnibus.bus.port import Out, Record
 from omnibus.bus.topics import Topics
@@ -31,6 +31,7 @@ from omnibus.model.codec import Event, decode, encode_data
 from omnibus.model.content import AttachmentRef, Email, Image, MailAddress, Text, Unsupported
 from omnibus.model.events import CloseThread
 from omnibus.model.raw import RawEvent, encode_raw
+from omnibus.telemetry import metrics
 from omnibus.testing.memory_state import MemoryBacking, run
 
 START = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
@@ -75,8 +76,7 @@ class Normalizer:
             name="desk", channel=channel(**capabilities), settings=NoSettings(), inactivity=timedelta(hours=24)
         )
         policy = policy or Policy()
-        self.counts = Counts()
-        self._stage = NormalizerStage({"desk": account}, TOPICS, policy, self.counts)
+        self._stage = NormalizerStage({"desk": account}, TOPICS, policy)
         self._spec = spec(TOPICS, ["said"], policy)
         self._backing = MemoryBacking()
         self.emitted: list[Out] = []
@@ -150,9 +150,10 @@ def test_a_first_message_opens_a_conversation(normalizer: Normalizer) -> None:
 
 
 def test_a_redelivered_request_is_a_no_op(normalizer: Normalizer) -> None:
-    normalizer.receive(message())
-    assert normalizer.receive(message()) == []
-    assert normalizer.counts.duplicates == {"said": 1}
+    with metrics.use(metrics.Metrics()) as counted:
+        normalizer.receive(message())
+        assert normalizer.receive(message()) == []
+    assert b'omnibus_duplicates_total{channel="said"} 1.0' in counted.render()
 
 
 def test_normalising_again_from_nothing_gives_the_same_ids() -> None:

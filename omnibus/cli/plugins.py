@@ -1,0 +1,33 @@
+"""The settings classes of channels, sinks and automations, by type; loaded by name (the kernel imports no plug-in)."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+_REGISTRIES = {
+    "channels": ("omnibus.channel.registry", "channels"),
+    "sinks": ("sinks._engine.registry", "sinks"),
+    "automations": ("router.automations.registry", "automations"),
+}
+
+
+def declared(section: str) -> Mapping[str, Any]:
+    """The declarations of a section's plug-ins, by type."""
+    module, attribute = _REGISTRIES[section]
+    found: Mapping[str, Any] = getattr(importlib.import_module(module).discover(), attribute)
+    return found
+
+
+def settings_of(section: str, kind: str) -> type[msgspec.Struct] | None:
+    """The settings class of that type, None when there is no such type."""
+    declaration = declared(section).get(kind)
+    return None if declaration is None else declaration.settings
+
+
+def known_types(section: str) -> Iterable[str]:
+    """The types there are."""
+    return sorted(declared(section))
