@@ -10,7 +10,7 @@ from connectors._shared.mime.words import decode_words
 
 MAX_PARAMS = 100
 _PARAM = re.compile(
-    r""";?\s*(?P<name>[^\s=;"()]{1,80})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"?|(?P<plain>[^;]*))""", re.DOTALL
+    r"""(?P<name>[^\s=;"()]{1,80})\s{0,20}=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"?|(?P<plain>[^;]*))""", re.DOTALL
 )
 _COMMENT = re.compile(r"\([^()]*\)")
 _SECTION = re.compile(r"^(?P<name>[^*]+)(?:\*(?P<index>\d{1,3}))?(?P<encoded>\*)?$")
@@ -44,7 +44,7 @@ def parameters(value: str | None, hint: str | None = None) -> dict[str, str]:
 def _pairs(value: str) -> list[tuple[str, str]]:
     _, semicolon, rest = value.partition(";")
     text = rest if semicolon else value
-    found = []
+    found: list[tuple[str, str]] = []
     at = 0
     while len(found) < MAX_PARAMS and (match := _PARAM.search(text, at)) is not None:
         quoted = match.group("quoted")

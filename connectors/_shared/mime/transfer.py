@@ -53,7 +53,7 @@ def decode_uu(data: bytes) -> bytes:
     """The first file of a uuencoded text, with or without its begin line."""
     begin = _UU_BEGIN.search(data)
     lines = data[begin.end() :].lstrip(b"\r\n").splitlines() if begin else data.splitlines()
-    out = []
+    out: list[bytes] = []
     for line in lines:
         stripped = line.strip(b"\r\n")
         if stripped in (b"end", b"`", b"") and (stripped != b"" or out):

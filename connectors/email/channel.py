@@ -1,0 +1,32 @@
+"""E-mail: the oldest channel, and the one where most is lost or garbled elsewhere."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from connectors.email.mapping import map_mail, threads
+from connectors.email.settings import EmailSettings
+from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel
+from omnibus.channel.events import Delivery, Message
+
+CHANNEL = Channel(
+    name="email",
+    title="E-mail",
+    docs="https://www.rfc-editor.org/rfc/rfc5322",
+    settings=EmailSettings,
+    capabilities=Capabilities(
+        sends=frozenset({"text", "email", "image", "audio", "video", "file"}),
+        # Most servers refuse mails above 25 MB; base64 makes a file a third larger.
+        attachments=(AttachmentRule(mime="*/*", max_bytes=18_000_000),),
+        supports=frozenset({"reply_to", "delivery_receipt", "group"}),
+        outbound_first=True,
+        identity_scope="global",
+        ids="weak",
+    ),
+    emits=frozenset({Message, Delivery}),
+    map=map_mail,
+    threads=threads,
+    receive={"smtp": ".receive:SmtpListener"},
+    send=".send:EmailSender",
+    inactivity=timedelta(days=14),
+)

@@ -1,0 +1,115 @@
+"""One mail, read: its fields, its text, its files. What the mapping, the corpus run and the bounce reader share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from connectors._shared.mime.addresses import Address, first_address, parse_addresses
+from connectors._shared.mime.dates import parse_date
+from connectors._shared.mime.flowed import unflow
+from connectors._shared.mime.headers import Headers
+from connectors._shared.mime.parse import Part, parse
+from connectors._shared.mime.structure import Bodies, bodies_of, text_of_part
+from connectors.email.html import html_to_text
+
+MAX_TEXT = 200_000
+"""Characters of text kept in an event; the raw event has all of it."""
+_MAX_ID = 900
+_BRACKETED = re.compile(r"<([^<>]{1,900})>")
+
+
+@dataclass
+class Mail:
+    """A parsed mail. Fields are read when asked for, and never raise."""
+
+    root: Part
+
+    @property
+    def headers(self) -> Headers:
+        return self.root.headers
+
+    @cached_property
+    def bodies(self) -> Bodies:
+        return bodies_of(self.root)
+
+    def addresses(self, field: str) -> list[Address]:
+        """Every mailbox of the fields with that name."""
+        return parse_addresses(self.headers.every_raw(field))
+
+    @cached_property
+    def sender(self) -> Address | None:
+        """From, else Sender."""
+        return first_address(self.headers.every_raw("from")) or first_address(self.headers.every_raw("sender"))
+
+    @cached_property
+    def subject(self) -> str:
+        return (self.headers.get("subject") or "").strip()
+
+    @cached_property
+    def message_id(self) -> str | None:
+        return next(iter(message_ids(self.headers.every_raw("message-id"))), None)
+
+    @cached_property
+    def in_reply_to(self) -> list[str]:
+        return list(message_ids(self.headers.every_raw("in-reply-to")))
+
+    @cached_property
+    def references(self) -> list[str]:
+        return list(message_ids(self.headers.every_raw("references")))
+
+    @cached_property
+    def date(self) -> datetime | None:
+        return parse_date(self.headers.raw("date"))
+
+    @cached_property
+    def html(self) -> str | None:
+        """The HTML body, its parts one after the other; None when the mail has none."""
+        parts = [text_of_part(part) for part in self.bodies.html if part.content_type == "text/html"]
+        return "\n".join(parts) if parts else None
+
+    @cached_property
+    def plain(self) -> str | None:
+        """The plain text body; None when the mail has none or it is blank beside an HTML body."""
+        parts = [plain_text(part) for part in self.bodies.text if part.content_type == "text/plain"]
+        joined = "\n".join(part for part in parts if part.strip())
+        return joined if joined.strip() or (parts and not self.html) else None
+
+    @cached_property
+    def text(self) -> str:
+        """All that was written, as plain text; parts of HTML are converted where they stand."""
+        if self.plain is not None and not any(part.content_type == "text/html" for part in self.bodies.text):
+            return self.plain.strip("\n")
+        texts = [
+            html_to_text(text_of_part(part)) if part.content_type == "text/html" else plain_text(part).strip("\n")
+            for part in self.bodies.text
+        ]
+        return "\n\n".join(text for text in texts if text.strip())
+
+
+def read_mail(data: bytes) -> Mail:
+    """The mail in these bytes. Anything is a mail: what has no headers is all text."""
+    return Mail(parse(data))
+
+
+def plain_text(part: Part) -> str:
+    """A plain part's text, lines that were only wrapped for sending joined again (RFC 3676)."""
+    text = text_of_part(part)
+    if part.params.get("format", "").lower() == "flowed":
+        return unflow(text, delete_space=part.params.get("delsp", "").lower() == "yes")
+    return text
+
+
+def message_ids(values: Iterable[str]) -> Iterator[str]:
+    """The ids in these fields, without brackets, each once; a bare word with an @ counts as one."""
+    seen: set[str] = set()
+    for value in values:
+        found = _BRACKETED.findall(value) or [word for word in re.split(r"[\s,<>]+", value) if "@" in word]
+        for each in found:
+            name = re.sub(r"\s+", "", each)
+            if name and len(name) <= _MAX_ID and name not in seen:
+                seen.add(name)
+                yield name

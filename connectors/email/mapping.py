@@ -1,0 +1,255 @@
+"""A mail into messages and delivery reports. Pure: the raw event says all there is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from connectors._shared.mime.addresses import Address
+from connectors._shared.mime.parse import Part
+from connectors.email.addressing import ORIGIN_HEADER, conversation_in_address, minted, without_tag
+from connectors.email.auto import Verdict, auto_submitted
+from connectors.email.bounce import Failure, Report, read_report
+from connectors.email.failure_codes import failure_code
+from connectors.email.mail import MAX_TEXT, Mail, read_mail
+from connectors.email.threads import links_of, names_of, weak_link_of
+from omnibus.channel.events import AnyEvent, Delivery, Media, Message, Party
+from omnibus.model.base import Attributes, MessageStatus
+from omnibus.model.content import Email, MailAddress
+from omnibus.model.entities import FailureReason
+from omnibus.model.raw import RawEvent
+
+MAILBOX = ""
+"""Mail has no native thread: everything of a mailbox is one, and the normalizer finds conversations by links."""
+
+MAX_FILES = 200
+_MAX_PEOPLE = 100
+_OLDEST = timedelta(days=366 * 30)
+_MAX_HEADER = 500
+_KEPT_HEADERS = (
+    "date",
+    "return-path",
+    "delivered-to",
+    "x-original-to",
+    "auto-submitted",
+    "precedence",
+    "list-id",
+    "list-unsubscribe",
+    "importance",
+    "x-priority",
+    "x-mailer",
+    "user-agent",
+    "thread-topic",
+    "x-spam-status",
+    "x-spam-flag",
+)
+
+
+def threads(_raw: RawEvent) -> tuple[str, ...]:
+    """One thread: the mailbox."""
+    return (MAILBOX,)
+
+
+def map_mail(raw: RawEvent) -> Iterator[AnyEvent]:
+    """Reports on our own mails become deliveries, everything else a message: nothing is dropped."""
+    mail = read_mail(raw.body)
+    report = read_report(mail)
+    target = minted(report.original_id) if report and report.original_id else None
+    if report is not None and target is not None and report.failures:
+        yield from deliveries(raw, mail, report)
+    else:
+        yield message(raw, mail)
+
+
+def native_id_of(raw: RawEvent, mail: Mail) -> str:
+    """The Message-ID; a hash of the bytes where there is none."""
+    return mail.message_id or f"sha256:{hashlib.sha256(raw.body).hexdigest()}"
+
+
+def message(raw: RawEvent, mail: Mail) -> Message:
+    """The mail as somebody's message."""
+    own = frozenset(raw.attributes.get("own", "").split())
+    verdict = auto_submitted(mail, raw.attributes.get("mail_from"))
+    author = author_of(raw, mail, own, verdict)
+    looped = author is not None and without_tag(author.email) in own
+    files = [media(part) for part in mail.bodies.files[:MAX_FILES]]
+    html = mail.html
+    return Message(
+        thread=MAILBOX,
+        at=_sent_at(raw, mail),
+        native_id=native_id_of(raw, mail),
+        sender=_party(author) if author is not None else _nobody(raw),
+        content=content_of(mail),
+        attachments=tuple(files),
+        html=html.encode() if html else None,
+        subject=mail.subject[:MAX_TEXT] or None,
+        participants=tuple(_others(mail, own, author)),
+        in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
+        auto_submitted=verdict.kind if not looped or verdict.kind != "no" else "auto_generated",
+        links=links_of(mail, recipients_of(raw, mail)),
+        names=names_of(mail),
+        weak_link=weak_link_of(mail) if verdict.kind in ("no", "auto_reply") else None,
+        own=looped and _is_marked(mail),
+        attributes=_attributes(mail, verdict, looped),
+    )
+
+
+def author_of(raw: RawEvent, mail: Mail, own: frozenset[str], verdict: Verdict) -> Address | None:
+    """Whom an answer should reach: Reply-To where a person or a contact form set one, else From, else the envelope.
+
+    On lists Reply-To is the list's, not the author's.
+    """
+    sender = mail.sender
+    wanted = mail.addresses("reply-to")
+    if len(wanted) == 1 and verdict.kind == "no" and without_tag(wanted[0].email) not in own:
+        reply_to = wanted[0]
+        if sender is None or sender.normalized != reply_to.normalized:
+            is_form = sender is not None and without_tag(sender.email) in own
+            name = reply_to.name or (sender.name if sender is not None and not is_form else None)
+            return Address(name=name, email=reply_to.email)
+    if sender is not None:
+        return sender
+    envelope = raw.attributes.get("mail_from", "")
+    return Address(name=None, email=envelope) if "@" in envelope else None
+
+
+def content_of(mail: Mail) -> Email:
+    """The mail's words and fields."""
+    text = mail.text
+    return Email(
+        subject=mail.subject[:MAX_TEXT],
+        text=text[:MAX_TEXT],
+        sender=_mail_address(mail.sender) if mail.sender is not None else None,
+        to=_mail_addresses(mail, "to"),
+        cc=_mail_addresses(mail, "cc"),
+        bcc=_mail_addresses(mail, "bcc"),
+        reply_to=_mail_addresses(mail, "reply-to"),
+        message_id=mail.message_id,
+        references=tuple(mail.references[-100:]),
+        headers={name: value[:_MAX_HEADER] for name in _KEPT_HEADERS if (value := mail.headers.get(name))},
+    )
+
+
+def media(part: Part) -> Media:
+    """A file of the mail with its bytes; an enclosed mail is a file too."""
+    data = part.decoded()
+    return Media(
+        mime=part.content_type,
+        data=data,
+        file_name=file_name_of(part),
+        size=len(data),
+        content_id=part.content_id,
+        inline=part.disposition != "attachment" and part.content_id is not None,
+    )
+
+
+def file_name_of(part: Part) -> str | None:
+    """The name without folders; an enclosed mail without one is called after its subject."""
+    name = part.file_name
+    if name is None and part.is_message and part.children:
+        subject = part.children[0].headers.get("subject")
+        name = f"{subject.strip()[:100]}.eml" if subject and subject.strip() else "message.eml"
+    if name is None:
+        return None
+    bare = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(character for character in bare if character.isprintable())[:200].strip() or None
+
+
+def recipients_of(raw: RawEvent, mail: Mail) -> list[str]:
+    """Every address the mail was sent to: envelope first, then what the fields say."""
+    fields = ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
+    named = [address.email for field in fields for address in mail.addresses(field)]
+    return [*raw.attributes.get("rcpt_to", "").split(), *named]
+
+
+def deliveries(raw: RawEvent, mail: Mail, report: Report) -> Iterator[Delivery]:
+    """What became of our mail, for each recipient the server reports on."""
+    for index, failure in enumerate(report.failures):
+        status = _delivery_status(failure)
+        yield Delivery(
+            thread=MAILBOX,
+            at=_sent_at(raw, mail),
+            native_id=f"{native_id_of(raw, mail)}#{index}",
+            target=report.original_id or "",
+            status=status,
+            reason=_reason(failure) if status == "failed" else None,
+            recipient=failure.recipient,
+        )
+
+
+def _delivery_status(failure: Failure) -> MessageStatus:
+    # A delayed mail is still on its way; relayed and expanded ones left the world that reports.
+    return {"delivered": "delivered", "relayed": "sent", "expanded": "sent", "delayed": "sent"}.get(
+        failure.action, "failed"
+    )
+
+
+def _reason(failure: Failure) -> FailureReason:
+    return FailureReason(
+        code=failure_code(failure.status),
+        native_code=failure.status or None,
+        description=failure.diagnostic or None,
+        retryable=not failure.is_hard,
+    )
+
+
+def _sent_at(raw: RawEvent, mail: Mail) -> datetime:
+    """The Date field, unless it lies in the future or is absurdly old: senders' clocks are what they are."""
+    date = mail.date
+    if date is None or date > raw.received_at or raw.received_at - date > _OLDEST:
+        return raw.received_at
+    return date
+
+
+def _party(address: Address) -> Party:
+    return Party(
+        scheme="email",
+        value=address.email,
+        normalized=address.normalized,
+        display_name=address.name[:_MAX_HEADER] if address.name else None,
+    )
+
+
+def _nobody(raw: RawEvent) -> Party:
+    """A mail without any sender: one stranger for each host it comes from."""
+    return Party(scheme="opaque", value=f"no-sender@{raw.remote or 'unknown'}")
+
+
+def _others(mail: Mail, own: frozenset[str], author: Address | None) -> Iterator[Party]:
+    """Who else takes part: To and Cc without us and without the author."""
+    seen = {author.normalized} if author is not None else set()
+    for address in [*mail.addresses("to"), *mail.addresses("cc")]:
+        if len(seen) > _MAX_PEOPLE:
+            return
+        is_ours = without_tag(address.email) in own or conversation_in_address(address.email) is not None
+        if "@" in address.email and not is_ours and address.normalized not in seen:
+            seen.add(address.normalized)
+            yield _party(address)
+
+
+def _mail_address(address: Address) -> MailAddress:
+    return MailAddress(address=address.email, name=address.name)
+
+
+def _mail_addresses(mail: Mail, field: str) -> tuple[MailAddress, ...]:
+    return tuple(_mail_address(address) for address in mail.addresses(field)[:_MAX_PEOPLE])
+
+
+def _is_marked(mail: Mail) -> bool:
+    """Whether Omnibus sent it: the mark alone proves nothing, so callers ask for our own address too."""
+    is_ours = mail.message_id is not None and minted(mail.message_id) is not None
+    return is_ours or ORIGIN_HEADER.lower() in mail.headers
+
+
+def _attributes(mail: Mail, verdict: Verdict, looped: bool) -> Attributes:
+    found: Attributes = {}
+    if verdict.evidence:
+        found["auto_submitted_by"] = verdict.evidence
+    if looped:
+        found["from_own_address"] = True
+    if len(mail.text) > MAX_TEXT:
+        found["text_cut_from"] = len(mail.text)
+    if len(mail.bodies.files) > MAX_FILES:
+        found["files_not_shown"] = len(mail.bodies.files) - MAX_FILES
+    return found

@@ -1,0 +1,75 @@
+"""Which conversation a mail belongs to: strong links best first, the names it can be found under, and a weak link."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+
+from connectors.email.addressing import conversation_in_address, minted
+from connectors.email.mail import Mail
+
+MAX_LINKS = 40
+"""A thread of years has hundreds of references; the newest and the oldest say where it belongs."""
+
+# Prefixes of answers and forwards in the languages people set their mail programs to.
+_PREFIX = re.compile(
+    r"^\s*(?:re|r|res|resp|aw|antw|antwort|antwoord|rif|ref|sv|vs|vl|odp|ynt|yan|ilt|ответ|на|回复|回覆|答复|返信|답장|회신|"
+    r"fw|fwd|wg|tr|rv|enc|i|doorst|vb|pd|ilet|пересл|转发|轉寄|轉寄|転送|전달)"
+    r"\s*(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s*[:：]\s*",
+    re.IGNORECASE,
+)
+_MARKS = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
+_THREAD_INDEX_ROOT = 22
+"""Bytes of Thread-Index that are the same in a whole thread: [MS-OXOMSG] section 2.2.1.3, PidTagConversationIndex."""
+
+
+def links_of(mail: Mail, recipients: Iterable[str]) -> tuple[str, ...]:
+    """`c:` our own tokens, `m:` Message-IDs it answers (newest first), `t:` the root of its Thread-Index."""
+    answered = list(dict.fromkeys([*mail.in_reply_to[:10], *reversed(mail.references)]))
+    if len(answered) > MAX_LINKS:
+        answered = [*answered[: MAX_LINKS - 5], *answered[-5:]]
+    tokens = [conversation_in_address(address) for address in recipients]
+    ours = [minted(native_id) for native_id in answered]
+    links = [f"c:{token}" for token in tokens if token is not None]
+    links += [f"c:{found[1]}" for found in ours if found is not None]
+    links += [f"m:{native_id}" for native_id in answered]
+    links += thread_index_of(mail)
+    return tuple(dict.fromkeys(links))
+
+
+def names_of(mail: Mail) -> tuple[str, ...]:
+    """What later mails will call this one."""
+    own = [f"m:{mail.message_id}"] if mail.message_id else []
+    return (*own, *thread_index_of(mail))
+
+
+def thread_index_of(mail: Mail) -> list[str]:
+    """The key of the Outlook thread, if the mail says one."""
+    value = mail.headers.raw("thread-index")
+    if value is None or len(value) > 4_000:
+        return []
+    try:
+        root = base64.b64decode("".join(value.split())[:32])[:_THREAD_INDEX_ROOT]
+    except (binascii.Error, ValueError):
+        return []
+    return [f"t:{root.hex()}"] if len(root) == _THREAD_INDEX_ROOT else []
+
+
+def weak_link_of(mail: Mail) -> str | None:
+    """The subject without prefixes, for the same sender within the channel's window; None when it says too little."""
+    subject = bare_subject(mail.subject).casefold()
+    return f"s:{subject}" if sum(character.isalnum() for character in subject) >= 4 else None
+
+
+def bare_subject(subject: str) -> str:
+    """The subject without `Re:`, `Fwd:`, `AW:` and list marks in front of it."""
+    text = subject[:1_000]
+    for _ in range(20):
+        shorter = _PREFIX.sub("", text, count=1)
+        shorter = _MARKS.sub("", shorter, count=1) or shorter
+        if shorter == text:
+            break
+        text = shorter
+    return " ".join(text.split())
