@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from omnibus.bus.topics import Topics
 from omnibus.errors import Misconfigured
 
-ACCEPTED = "events, conversations, contacts, commands, outcomes, dead-letters, queue:NAME, automation:NAME, queue:*"
-    "events, conversations, contacts, commands, outcomes, dead-letters, queue:<name or *>, automation:<name or *>"
+ACCEPTED = (
+    "events, conversations, contacts, commands, outcomes, dead-letters, "
+    "queue:NAME, automation:NAME, queue:*, automation:*"
 )
 
 

@@ -1,0 +1,1 @@
+"""Forwards conversations into a ticket mailbox."""
