@@ -1,1 +1,1 @@
-"""Public test tools: the channel contract suite, a fake provider, stages without a bus."""
+"""The channel contract suite, for the channels of this project and of others."""
