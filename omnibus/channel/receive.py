@@ -96,11 +96,20 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
 class ReceiverTools(Protocol):
     """What a receiver may use. One instance for each account it serves."""
 
-    account: Account
-    http: Http
-    blobs: BlobStore
-    bus: Bus
-    topics: Topics
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def http(self) -> Http: ...
+
+    @property
+    def blobs(self) -> BlobStore: ...
+
+    @property
+    def bus(self) -> Bus: ...
+
+    @property
+    def topics(self) -> Topics: ...
 
     async def publish(self, raws: Sequence[RawEvent], also: Sequence[Out] = ()) -> None:
         """Store raw events (split by thread, claim-checked when large) and `also` in one go; durable on return.
