@@ -107,7 +107,8 @@ CHANNEL = Channel(
     settings=TelegramSettings,
     capabilities=Capabilities(
         sends=frozenset({"text", "image", "audio", "video", "file", "sticker", "location", "choices"}),
-        max_text_chars=None,  # longer texts than Telegram's 4,096 characters are sent in pieces
+        max_text_chars=4_096,  # https://core.telegram.org/bots/api#sendmessage; captions 1,024, #sendphoto
+        splits_text=True,
         attachments=(  # https://core.telegram.org/bots/api#sending-files
             AttachmentRule(mime="image/*", max_bytes=50_000_000),  # above 10 MB they go as a document
             AttachmentRule(mime="*/*", max_bytes=50_000_000),

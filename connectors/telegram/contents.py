@@ -28,6 +28,7 @@ from omnibus.model.content import Location as Spot
 FIRST = "0"
 """The place of a message's only attachment."""
 LONGEST_PARAM = 500
+LONGEST_NATIVE_TYPE = 100
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,7 +184,7 @@ def _empty(kind: str) -> Said:
 
 
 def _native_type(kinds: frozenset[str]) -> str:
-    return min(kinds - ABOUT, default="message")
+    return min(kinds - ABOUT, default="message")[:LONGEST_NATIVE_TYPE]
 
 
 def _summary(message: Message) -> str | None:

@@ -35,7 +35,8 @@ from omnibus.model.content import ChoiceResponse, Content, Postback, System, Uns
 from omnibus.model.entities import Quoted, Referral
 from omnibus.model.raw import RawEvent
 
-LONGEST_ATTRIBUTE = 500
+LONGEST_ATTRIBUTE = 400
+"""The attributes of a message together must stay below 4 KB."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +71,7 @@ def threads(raw: RawEvent) -> Sequence[str]:
 
 def message(part: Part) -> Iterator[AnyEvent]:
     sent = read(part.json, Message, part.kind)
-    place = _place_of(sent)
+    place, ours = _place_of(sent), _is_ours(sent)
     said = said_by(sent, kinds_of(part.json, part.kind))
     yield events.Message(
         thread=place.thread,
@@ -79,7 +80,8 @@ def message(part: Part) -> Iterator[AnyEvent]:
         sender=_sender_of(sent),
         content=said.content,
         attachments=said.attachments,
-        direction="outbound" if _is_ours(sent) else "inbound",
+        direction="outbound" if ours else "inbound",
+        participants=_customer(sent) if ours else (),
         own=sent.sender_business_bot is not None,
         subject=sent.chat.title,
         in_reply_to=_answered_id(sent, place),
@@ -145,6 +147,16 @@ def _is_ours(sent: Message) -> bool:
     if not sent.business_connection_id or sent.sender is None:
         return False
     return sent.chat.type == "private" and sent.sender.id != sent.chat.id
+
+
+def _customer(sent: Message) -> tuple[Party, ...]:
+    """Whom our side wrote to: the other end of a private chat, or the owner of the topic."""
+    if sent.direct_messages_topic is not None:
+        user = sent.direct_messages_topic.user
+        return () if user is None else (_user_party(user),)
+    chat = sent.chat
+    user = User(id=chat.id, first_name=chat.first_name, last_name=chat.last_name, username=chat.username)
+    return (_user_party(user),)
 
 
 def _answered_id(sent: Message, place: Place) -> str | None:

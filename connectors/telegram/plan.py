@@ -92,7 +92,13 @@ def _answered(message: Message, place: Place) -> dict[str, object]:
 
 def _texts(text: str) -> list[Call]:
     """A text, in as many messages as it needs; none when it is empty."""
-    return [Call(method="sendMessage", params={"text": piece}) for piece in split_text(text, MAX_TEXT) if piece.strip()]
+    # Telegram counts in UTF-16, where an emoji is two; rare enough to simply cut such texts shorter.
+    limit = MAX_TEXT if _units(text) == len(text) else MAX_TEXT // 2
+    return [Call(method="sendMessage", params={"text": piece}) for piece in split_text(text, limit) if piece.strip()]
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _choices(content: model.Choices) -> list[Call]:
@@ -160,7 +166,7 @@ def _media(content: model.Media, attachment: Attachment) -> list[Call]:
     """The file with its caption; one too long for a caption follows as a message of its own."""
     call = _file_call(attachment, content)
     caption = content.caption or ""
-    if call.method == "sendSticker" or len(caption) > MAX_CAPTION:
+    if call.method == "sendSticker" or _units(caption) > MAX_CAPTION:
         return [call, *_texts(caption)]
     if not caption:
         return [call]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import msgspec
 import structlog
 
-from connectors.telegram.api import BotApi
+from connectors.telegram.api import BotApi, Conflict
 from connectors.telegram.channel import TelegramSettings
 from omnibus import clock
 from omnibus.channel.receive import ReceiverTools
@@ -24,14 +24,24 @@ GRACE = timedelta(seconds=15)
 KEPT = timedelta(hours=24)
 """How long Telegram keeps updates, https://core.telegram.org/bots/api#getting-updates."""
 
+CONFLICTS = 3
+"""Conflicts in a row before we say that somebody else receives this bot's updates; a poll of ours that died with its
+process may be the first."""
+CONFLICT_PAUSE = timedelta(seconds=20)
+
 log = structlog.get_logger("omnibus.telegram")
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the next update, and when the last one came (milliseconds since the epoch)."""
 
-    offset: int
-    at_ms: int
+    offset: int = 0
+    at_ms: int = 0
+
+    @property
+    def in_use(self) -> bool:
+        """False once Telegram cannot know the number any more; it may have begun to count anew since."""
+        return clock.now_ms() - self.at_ms < KEPT.total_seconds() * 1000
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +66,9 @@ class TelegramPoller:
     updates are only confirmed by the next poll, which comes after they are stored.
     """
 
-    def __init__(self, tools: ReceiverTools) -> None:
+    def __init__(self, tools: ReceiverTools, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
         self._tools = tools
+        self._sleep = sleep
         self._settings: TelegramSettings = tools.account.settings
         self._api = BotApi(tools.http, self._settings)
 
@@ -76,8 +87,9 @@ class TelegramPoller:
                 await self._store(updates, cursor)
                 await self._answer_presses(updates)
 
-    async def _patiently_fetch(self, cursor: Cursor | None) -> Sequence[Fetched]:
+    async def _patiently_fetch(self, cursor: Cursor) -> Sequence[Fetched]:
         """One answer; waits as long as Telegram asks us to. Raises TryAgain when it does not say how long."""
+        conflicts = 0
         while True:
             try:
                 return await self._fetch(cursor)
@@ -85,16 +97,24 @@ class TelegramPoller:
                 self._tools.status("degraded", str(fault))
                 if fault.after is None:
                     raise
-                await asyncio.sleep(fault.after.total_seconds())
+                await self._sleep(fault.after.total_seconds())
+            except Conflict as conflict:
+                # Another process of ours may have taken over: then this is no mistake, and this raises Fenced.
+                await self._tools.publish_with_cursor([], msgspec.json.encode(cursor))
+                conflicts += 1
+                if conflicts == CONFLICTS:
+                    raise
+                self._tools.status("degraded", str(conflict))
+                await self._sleep(CONFLICT_PAUSE.total_seconds())
 
-    async def _fetch(self, cursor: Cursor | None) -> Sequence[Fetched]:
+    async def _fetch(self, cursor: Cursor) -> Sequence[Fetched]:
         wait = self._settings.poll_timeout
         params: dict[str, object] = {
             "limit": BATCH,
             "timeout": int(wait.total_seconds()),
             "allowed_updates": self._settings.allowed_updates,
         }
-        if cursor is not None and cursor.at_ms + KEPT / timedelta(milliseconds=1) > clock.now_ms():
+        if cursor.in_use:
             params["offset"] = cursor.offset
         return _updates(await self._api.call("getUpdates", params, timeout=wait + GRACE))
 
@@ -105,7 +125,7 @@ class TelegramPoller:
                 await self._tools.publish_with_cursor(raws, msgspec.json.encode(cursor))
             except Overloaded as full:
                 self._tools.status("degraded", "the bus is full; Telegram keeps the updates meanwhile")
-                await asyncio.sleep(full.after.total_seconds())
+                await self._sleep(full.after.total_seconds())
             else:
                 return
 
@@ -131,9 +151,9 @@ class TelegramPoller:
                 log.info("telegram.press_not_answered", account=self._tools.account.name, why=type(fault).__name__)
 
 
-def _decode(cursor: bytes | None) -> Cursor | None:
+def _decode(cursor: bytes | None) -> Cursor:
     if not cursor:
-        return None
+        return Cursor()
     try:
         return msgspec.json.decode(cursor, type=Cursor)
     except msgspec.DecodeError:

@@ -38,6 +38,8 @@ class Chat(Foreign, frozen=True, kw_only=True):
     type: str = "private"
     title: str | None = None
     username: str | None = None
+    first_name: str = ""
+    last_name: str | None = None
 
 
 class PhotoSize(Foreign, frozen=True, kw_only=True):
@@ -133,6 +135,12 @@ class DirectTopic(Foreign, frozen=True, kw_only=True):
     user: User | None = None
 
 
+class Named(Foreign, frozen=True, kw_only=True):
+    """What ForumTopicCreated says."""
+
+    name: str | None = None
+
+
 class Answered(Foreign, frozen=True, kw_only=True):
     """The message that a reply answers."""
 
@@ -141,7 +149,7 @@ class Answered(Foreign, frozen=True, kw_only=True):
     sender_chat: Chat | None = None
     text: str | None = None
     caption: str | None = None
-    forum_topic_created: msgspec.Raw | None = None
+    forum_topic_created: Named | None = None
 
 
 class Message(Foreign, frozen=True, kw_only=True):
