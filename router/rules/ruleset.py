@@ -24,7 +24,7 @@ class Rule(Model, frozen=True, kw_only=True):
     """A rule as it is written: when `when` holds, what to set and where to go.
 
     Without `to`, and with `go_on`, the rules below are tried too; what several rules set adds up, and the later wins.
-    `place` names the rule for error messages (`routes.3`).
+    With `stop` none is, target or not. `place` names the rule for error messages (`routes.3`).
     """
 
     name: str
@@ -36,11 +36,12 @@ class Rule(Model, frozen=True, kw_only=True):
     language: str | None = None
     attributes: Attributes = {}
     go_on: bool = False
+    stop: bool = False
     place: str = ""
 
     @property
     def ends(self) -> bool:
-        return self.to is not None and not self.go_on
+        return self.stop or (self.to is not None and not self.go_on)
 
 
 class RuleError(msgspec.Struct, frozen=True, kw_only=True):

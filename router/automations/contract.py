@@ -1,0 +1,87 @@
+"""What an automation is: a program that answers conversations, declared in one module of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any, Protocol
+
+import msgspec
+
+from omnibus.config.fields import Duration, Settings, between, described
+from omnibus.http import Http
+from omnibus.model.codec import Event
+from omnibus.model.entities import Conversation, Message
+from omnibus.model.events import Reply, Resolve, Tag, Transfer
+
+Command = Reply | Transfer | Tag | Resolve
+"""What an automation may ask for."""
+
+
+class AutomationSettings(Settings, frozen=True, kw_only=True):
+    """The settings every automation has; each type adds its own."""
+
+    hand_over_to: Annotated[
+        str | None, described("Queue that takes over; by default the queue of unplaced conversations.")
+    ] = None
+    timeout: Annotated[
+        Annotated[Duration, between("1s", "1d")],
+        described("How long it may keep a message unanswered before the queue takes over.", example="30s"),
+    ] = timedelta(seconds=60)
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What an automation reacts to: an event of a conversation it controls.
+
+    `event` is `conversation.assigned` at first (its data has the recent messages), then what follows.
+    """
+
+    name: str
+    event: Event
+    conversation_id: str
+    conversation: Conversation | None
+    recent: tuple[Message, ...]
+
+    @property
+    def message(self) -> Message | None:
+        """The newest message from the contact, None when this event is about something else."""
+        own = getattr(self.event.data, "message", None)
+        if isinstance(own, Message):
+            return own if own.direction == "inbound" else None
+        return next((message for message in reversed(self.recent) if message.direction == "inbound"), None)
+
+
+class AutomationTools(msgspec.Struct, frozen=True, kw_only=True):
+    """What an automation may use."""
+
+    name: str
+    hand_over_to: str
+    http: Http
+
+
+class AutomationPart(Protocol):
+    """An automation at work: one instance for each configured one, one call at a time for each conversation.
+
+    `answer` returns commands, carried out in order; none means it has nothing to say. It is called again for the same
+    event after a crash, with the same ids minted for its commands, so that the repetition has no effect. Whatever it
+    raises but Misconfigured is contained: the conversation goes to `hand_over_to`.
+    """
+
+    async def answer(self, heard: Heard) -> Sequence[Command]: ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Automation:
+    """An automation type, declared: the `AUTOMATION` of its module.
+
+    reacts_to: the event types it is called for; events of other types are passed by.
+    """
+
+    name: str
+    title: str
+    settings: type[AutomationSettings]
+    make: Callable[[Any, AutomationTools], AutomationPart]
+    reacts_to: frozenset[str] = frozenset({"omnibus.conversation.assigned.v1", "omnibus.message.received.v1"})
