@@ -75,7 +75,7 @@ def plain_scalar(text: str) -> Scalar:
         return _WORDS[text]
     if _INT.fullmatch(text):
         return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
-    if _FLOAT.fullmatch(text) and len(text) <= 64:
+    if _FLOAT.fullmatch(text) and len(text) <= 64 and not text.lstrip("+-").isdigit():
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
 
