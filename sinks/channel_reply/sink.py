@@ -21,7 +21,8 @@ class ReplySettings(SinkSettings, frozen=True, kw_only=True):
         int, Meta(ge=1, le=256), described("Replies of one channel account on their way at once.")
     ] = 8
     messages_per_second: Annotated[
-        float | None, Meta(gt=0), described("Most replies of one account in a second; empty leaves it to the provider.")
+        Annotated[float, Meta(gt=0)] | None,
+        described("Most replies of one account in a second; empty leaves it to the provider."),
     ] = None
     send_timeout: Annotated[Duration, described("How long one try may take.", example="2m")] = timedelta(minutes=2)
     retry_misconfigured: Annotated[

@@ -23,7 +23,7 @@ class JsonlSettings(SinkSettings, frozen=True, kw_only=True):
         bool, described("Wait for the disk after every batch; off, a power cut may cost the last seconds.")
     ] = True
     keep_files: Annotated[
-        int | None, Meta(ge=1), described("Delete the oldest files beyond this number; empty keeps all.")
+        Annotated[int, Meta(ge=1)] | None, described("Delete the oldest files beyond this number; empty keeps all.")
     ] = None
     give_up_after: Annotated[
         Duration | None, described("Empty, because a full disk must not cost an event: the sink waits for room.")

@@ -27,7 +27,7 @@ class WebhookSettings(SinkSettings, frozen=True, kw_only=True):
         seconds=15
     )
     requests_per_second: Annotated[
-        float | None, Meta(gt=0), described("Most requests in a second; empty for no limit of ours.")
+        Annotated[float, Meta(gt=0)] | None, described("Most requests in a second; empty for no limit of ours.")
     ] = None
     allow_private: Annotated[
         bool, described("Allow an address in a private network; off, such addresses are never connected to.")
