@@ -1,4 +1,4 @@
-"""How commands show things: tables for people, JSON for machines; colours only on a terminal, and never with NO_COLOR."""
+"""How commands show things: tables for people, JSON for machines; colours only on a terminal, never with NO_COLOR."""
 
 from __future__ import annotations
 
