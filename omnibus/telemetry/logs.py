@@ -26,8 +26,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 NOT_LOGGED = "(not logged)"
 _SENSITIVE = re.compile(
-    r"(?:^|_|-)(?:token|secret|password|passwd|authorization|api_?key|cookie|credential|private_?key)s?(?:$|_|-)",
-    re.IGNORECASE,
+    r"(?:token|secret|password|passwd|authorization|api[_-]?key|cookie|credential|private[_-]?key)s?(?:$|_|-)", re.IGNORECASE
 )
 _CONTENT = frozenset({"text", "body", "html", "subject", "payload", "content"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -118,8 +117,13 @@ class _ToStructlog(logging.Handler):
         log.log(record.levelno, "library", logger=record.name, says=record.getMessage(), exc_info=record.exc_info)
 
 
-def _take_over_standard_logging() -> None:
+def release() -> None:
+    """Give the standard library's logging back as it was."""
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, _ToStructlog)]:
         root.removeHandler(handler)
-    root.addHandler(_ToStructlog(logging.WARNING))
+
+
+def _take_over_standard_logging() -> None:
+    release()
+    logging.getLogger().addHandler(_ToStructlog(logging.WARNING))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -37,13 +38,13 @@ async def serve() -> AsyncIterator[Serve]:
     """Start a server around one handler and return its address."""
     runners: list[web.AppRunner] = []
 
-    async def start(handler: Handler, host: str = "127.0.0.1") -> str:
+    async def start(handler: Handler, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> str:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handler)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         runners.append(runner)
-        site = web.TCPSite(runner, host, 0)
+        site = web.TCPSite(runner, host, 0, ssl_context=tls)
         await site.start()
         return f"http://{host}:{runner.addresses[0][1]}"
 
