@@ -63,11 +63,8 @@ async def _decisions(bus: Bus, topics: Topics, conversation: str) -> list[Routin
 
 def _print(decision: RoutingDecision) -> None:
     where = f"{decision.outcome} {decision.target or ''}".strip()
-    out.print(
-        f"{where}, priority {decision.priority}, by rule {decision.rule or 'default'} (rules {decision.ruleset_version})",
-        markup=False,
-        style="bold",
-    )
+    rule = f"by rule {decision.rule or 'default'} (rules {decision.ruleset_version})"
+    out.print(f"{where}, priority {decision.priority}, {rule}", markup=False, style="bold")
     print_table("", ("rule", "result", "why"), [(tried.target, tried.result, tried.why) for tried in decision.tried])
     print_table("", ("input", "value"), list(decision.inputs.items()))
 
