@@ -79,6 +79,19 @@ def received(number: int = 1, conversation: str = "conv_1", content: Content | N
     return event(data, "message.received", id=f"evt_{conversation}_{number}", subject=conversation)
 
 
+def record(out: Out, offset: int = 0) -> Record:
+    """What a reader would see of `out`."""
+    return Record(
+        topic=out.topic,
+        partition=0,
+        offset=offset,
+        ts_ms=out.ts_ms or 0,
+        key=out.key,
+        value=out.value,
+        headers=out.headers,
+    )
+
+
 def reason_of(health: Mapping[str, Health], name: str) -> str:
     return " ".join(task.reason or "" for task in health[name].tasks)
 
@@ -92,6 +105,7 @@ class Installation:
     event = staticmethod(event)
     received = staticmethod(received)
     reason_of = staticmethod(reason_of)
+    record = staticmethod(record)
 
     def __init__(self, folder: Path, bus: Bus, blobs: BlobStore, http: Http) -> None:
         self.folder = folder
