@@ -13,10 +13,12 @@ import importlib
 import os
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from omnibus import clock
 from omnibus.errors import Misconfigured, OmnibusError, Refused, TryAgain
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 PREFIX = "blob:sha256:"
 CHUNK_BYTES = 256 * 1024
+ABANDONED_AFTER = timedelta(days=1)
+"""Age at which a temporary file cannot belong to a running upload any more."""
 _OBJECT_STORES = ("s3", "gs", "az")
 
 
@@ -128,6 +132,7 @@ class FolderBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._swept = False
 
     async def put(self, uri: str, data: bytes) -> None:
         digest = _digest_of_data(uri, data)
@@ -191,12 +196,16 @@ class FolderBlobs:
     def _new_temporary(self) -> Path:
         folder = self._root / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
+        if not self._swept:
+            self._swept = True
+            _sweep(folder, clock.now_ms() / 1000 - ABANDONED_AFTER.total_seconds())
         return folder / secrets.token_hex(16)
 
     def _write(self, digest: str, data: bytes) -> None:
         path = self._path(digest)
         try:
             if path.exists() and path.stat().st_size == len(data):
+                _sync_folder(path.parent)  # whoever renamed it here may not have come to that yet
                 return
             temporary = self._new_temporary()
             try:
@@ -217,6 +226,14 @@ class FolderBlobs:
         # A rename is only durable once the folder is: the log may already point at this blob when the power goes.
         for folder in (path.parent, *(new.parent for new in new_folders)):
             _sync_folder(folder)
+
+
+def _sweep(folder: Path, before: float) -> None:
+    """Remove what a process that was killed left half written."""
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process sweeps too
+            if path.stat().st_mtime < before:
+                path.unlink()
 
 
 def _sync(file: BinaryIO) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from omnibus.config.document import Node
+from omnibus.config.document import Node, quoted
 from omnibus.config.errors import ConfigError, near
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
@@ -19,6 +19,7 @@ STREAMS = ("events", "conversations", "contacts", "commands", "outcomes", "dead-
 
 _NAMED = ("channels", "queues", "automations", "sinks")
 _TARGETS = {"queue": "queues", "automation": "automations"}
+_KINDS = {section: kind for kind, section in _TARGETS.items()}
 _EFFECTS = ("to", "priority", "tags", "skills", "stop")
 
 
@@ -56,7 +57,7 @@ def _routes(routes: list[Node], names: Mapping[str, Mapping[str, Node]]) -> Iter
         path, route = f"routes.{index}", entries(node)
         if (name := route.get("name")) is not None:
             if name.text in seen:
-                yield ConfigError(name.mark, f"{path}.name", f"another route is called {name.text[:60]!r}")
+                yield ConfigError(name.mark, f"{path}.name", f"another route is called {quoted(name)}")
             seen.add(name.text)
         if route and not any(key in route for key in _EFFECTS):
             yield ConfigError(node.mark, path, "the route does nothing", "give it a target: to")
@@ -74,7 +75,7 @@ def _queues(names: Mapping[str, Mapping[str, Node]]) -> Iterator[ConfigError]:
             yield ConfigError(overflow.mark, path, "a queue cannot overflow into itself")
         elif overflow.text not in names["queues"]:
             hint = near(overflow.text, names["queues"])
-            yield ConfigError(overflow.mark, path, f"unknown queue {overflow.text[:60]!r}", hint)
+            yield ConfigError(overflow.mark, path, f"unknown queue {quoted(overflow)}", hint)
 
 
 def _sources(path: str, sources: list[Node], names: Mapping[str, Mapping[str, Node]]) -> Iterator[ConfigError]:
@@ -90,6 +91,7 @@ def _target(path: str, node: Node, names: Mapping[str, Mapping[str, Node]], acce
     kind, _, name = node.text.partition(":")
     section = _TARGETS.get(kind)
     if section is None or not name:
-        yield ConfigError(node.mark, path, f"expected a target, got {node.text[:60]!r}", f"accepted: {accepted}")
+        yield ConfigError(node.mark, path, f"expected a target, got {quoted(node)}", f"accepted: {accepted}")
     elif name not in names[section]:
-        yield ConfigError(node.mark, path, f"unknown {kind} {name[:60]!r}", near(name, names[section]))
+        called = quoted(node) if node.untyped else repr(name[:60])
+        yield ConfigError(node.mark, path, f"unknown {_KINDS[section]} {called}", near(name, names[section]))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -38,7 +39,7 @@ class Converter:
 
     def read(self, node: Node, kind: Any, path: str) -> Any:
         """The value of `node` as the type `kind`, or FAILED."""
-        return self._read(node, inspect.type_info(kind), path)
+        return self._read(node, type_info(kind), path)
 
     def wrong(self, node: Node, path: str, message: str, hint: str = "") -> Any:
         """Note an error at a node; returns FAILED, so that a reader can end with it."""
@@ -61,7 +62,7 @@ class Converter:
         self, entries: Mapping[str, Node], cls: type[msgspec.Struct], node: Node, path: str, *, also: frozenset[str]
     ) -> Any:
         """Settings of class `cls` from entries; keys in `also` belong to somebody else."""
-        kind = inspect.type_info(cls)
+        kind = type_info(cls)
         assert isinstance(kind, inspect.StructType)
         return self._struct(entries, kind, node, path, also)
 
@@ -197,6 +198,12 @@ _CONTAINERS: dict[type, tuple[type[inspect.Type], ...]] = {
     dict: (inspect.DictType, inspect.StructType),
     list: (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType),
 }
+
+
+@cache
+def type_info(kind: Any) -> inspect.Type:
+    """What msgspec knows of a type, looked up once."""
+    return inspect.type_info(kind)
 
 
 def join(path: str, key: str) -> str:

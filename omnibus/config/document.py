@@ -49,6 +49,11 @@ class Node(msgspec.Struct, frozen=True):
     size: int = 1
 
 
+def quoted(node: Node) -> str:
+    """A scalar's text as a message may cite it; never what came from the environment."""
+    return "a value from the environment" if node.untyped else repr(node.text[:60])
+
+
 def parse(source: bytes | str, file: str, env: Mapping[str, str]) -> tuple[Node, list[ConfigError]]:
     """Read a document; the errors are those that do not keep the rest from being read (a key twice, a name not set).
 

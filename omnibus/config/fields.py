@@ -10,6 +10,7 @@ import hmac
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 from urllib.parse import urlsplit
@@ -149,6 +150,11 @@ def parse_blobs_url(value: str) -> str:
     raise ValueError
 
 
+def parse_host(value: str) -> str:
+    """A host name or an IP address. Raises ValueError."""
+    return value if _HOST.fullmatch(value) else str(ip_address(value))
+
+
 def parse_regex(value: str) -> str:
     """A pattern in RE2's syntax, which matches in linear time. Raises ValueError."""
     import re2  # a C++ extension, loaded only where a pattern is configured
@@ -277,7 +283,7 @@ EmailAddress = Annotated[
 PhoneNumber = Annotated[
     str, read_by(Reader("a phone number", "E.164, such as +12025550123; quote it", _matching(_PHONE)))
 ]
-Host = Annotated[str, read_by(Reader("a host name", "such as imap.example.com", _matching(_HOST)))]
+Host = Annotated[str, read_by(Reader("a host name", "such as imap.example.com", parse_host))]
 Regex = Annotated[str, read_by(Reader("a regular expression", "RE2 syntax", parse_regex), format="regex")]
 TimeZone = Annotated[str, read_by(Reader("a time zone", "IANA names such as America/Sao_Paulo", parse_time_zone))]
 FilePath = Annotated[Path, read_by(Reader("a path", "relative to where Omnibus is started", Path))]

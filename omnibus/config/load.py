@@ -11,7 +11,7 @@ import msgspec
 
 from omnibus.config.check import check
 from omnibus.config.convert import FAILED, Converter, join, shown
-from omnibus.config.document import MAX_BYTES, Node, parse
+from omnibus.config.document import MAX_BYTES, Node, parse, quoted
 from omnibus.config.errors import ConfigError, ConfigErrors, Mark, near
 from omnibus.config.layers import overlay
 from omnibus.config.model import AutomationConfig, ChannelConfig, Config, Core, QueueSettings, SinkConfig
@@ -167,9 +167,7 @@ class _Loader:
             self._converter.wrong(given, join(path, "type"), str(missing))
             return given.text, None
         if cls is None:
-            self._converter.wrong(
-                given, join(path, "type"), f"unknown type {given.text[:60]!r}", near(given.text, known)
-            )
+            self._converter.wrong(given, join(path, "type"), f"unknown type {quoted(given)}", near(given.text, known))
         return given.text, cls
 
 

@@ -109,6 +109,14 @@ class MetricsSettings(Settings, frozen=True, kw_only=True):
     token: Annotated[Secret | None, described("Bearer token that /metrics asks for.")] = None
 
 
+class TraceSettings(Settings, frozen=True, kw_only=True):
+    """Spans for an OpenTelemetry collector; trace context travels in headers without it too."""
+
+    endpoint: Annotated[
+        Url | None, described("OTLP/HTTP address of the collector.", example="http://otel.example.com:4318/v1/traces")
+    ] = None
+
+
 class Core(Settings, frozen=True, kw_only=True):
     """The sections whose meaning Omnibus itself knows; channels, automations and sinks come with their plug-ins."""
 
@@ -129,6 +137,7 @@ class Core(Settings, frozen=True, kw_only=True):
     metrics: Annotated[MetricsSettings, described("Prometheus metrics.")] = msgspec.field(
         default_factory=MetricsSettings
     )
+    traces: Annotated[TraceSettings, described("Spans for a collector.")] = msgspec.field(default_factory=TraceSettings)
     drain: Annotated[Duration, described("How long a stop waits for work in hand.", example="30s")] = timedelta(
         seconds=20
     )
@@ -205,6 +214,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def metrics(self) -> MetricsSettings:
         return self.core.metrics
+
+    @property
+    def traces(self) -> TraceSettings:
+        return self.core.traces
 
     @property
     def drain(self) -> timedelta:

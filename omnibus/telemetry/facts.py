@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import msgspec
 import structlog
 
-from omnibus.telemetry import metrics
+from omnibus.telemetry import logs, metrics
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -38,8 +38,8 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 
 def emit(fact: Fact) -> None:
     """Write the fact's line and count it."""
-    log = structlog.get_logger()
-    getattr(log, fact.level)(_name(type(fact)), **msgspec.structs.asdict(fact))
+    if logs.writes(fact.level):
+        getattr(structlog.get_logger(), fact.level)(_name(type(fact)), **msgspec.structs.asdict(fact))
     if fact.counter is None:
         metrics.current().count("facts", _name(type(fact)), by=fact.times)
         return

@@ -25,18 +25,22 @@ Format = Literal["auto", "console", "json"]
 Level = Literal["debug", "info", "warning", "error"]
 
 NOT_LOGGED = "(not logged)"
-_SENSITIVE = re.compile(
-    r"(?:token|secret|password|passwd|authorization|api[_-]?key|cookie|credential|private[_-]?key)s?(?:$|_|-)", re.IGNORECASE
-)
+_MASKED_KEYS = "token|secret|password|passwd|authorization|api[_-]?key|cookie|credential|private[_-]?key"
+_SENSITIVE = re.compile(rf"(?:{_MASKED_KEYS})s?(?:$|_|-)", re.IGNORECASE)
 _CONTENT = frozenset({"text", "body", "html", "subject", "payload", "content"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _MAX_TEXT = 2_000
 _MAX_TRACEBACK = 20_000
 _MAX_DEPTH = 4
+_NUMBERS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+_least = 0
 
 
 def configure(lines: Format = "auto", level: Level = "info", *, stream: TextIO | None = None) -> None:
     """Set the process's logging up; may be called again. Lines go to standard error unless `stream` says otherwise."""
+    global _least
+    _least = _number(level)
     out = stream or sys.stderr
     console = lines == "console" or (lines == "auto" and out.isatty())
     structlog.configure(
@@ -48,11 +52,16 @@ def configure(lines: Format = "auto", level: Level = "info", *, stream: TextIO |
             redact,
             *_renderers(console, colors=console and out.isatty() and not os.environ.get("NO_COLOR")),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(_least),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,  # or module-level loggers keep writing where the first call said
     )
     _take_over_standard_logging()
+
+
+def writes(level: Level) -> bool:
+    """True when lines of this level are written: cheaper to ask than to make a line and throw it away."""
+    return _number(level) >= _least
 
 
 @contextmanager
@@ -118,12 +127,22 @@ class _ToStructlog(logging.Handler):
 
 
 def release() -> None:
-    """Give the standard library's logging back as it was."""
+    """Give the standard library's logging back as it was, and write lines of every level."""
+    global _least
+    _least = 0
+    _let_go()
+
+
+def _number(level: str) -> int:
+    return _NUMBERS[level]
+
+
+def _let_go() -> None:
     root = logging.getLogger()
     for handler in [each for each in root.handlers if isinstance(each, _ToStructlog)]:
         root.removeHandler(handler)
 
 
 def _take_over_standard_logging() -> None:
-    release()
+    _let_go()
     logging.getLogger().addHandler(_ToStructlog(logging.WARNING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -143,6 +144,18 @@ async def test_a_folder_that_cannot_be_written_is_a_passing_fault(tmp_path: Path
 
     with pytest.raises(TryAgain):
         await FolderBlobs(tmp_path).put(blob_uri(LETTER), LETTER)
+
+
+async def test_what_a_killed_process_left_half_written_is_removed_after_a_day(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    left, fresh = tmp_path / "tmp" / "left", tmp_path / "tmp" / "fresh"
+    left.write_bytes(b"half")
+    fresh.write_bytes(b"half")
+    os.utime(left, (0, 0))
+    await FolderBlobs(tmp_path).put(blob_uri(LETTER), LETTER)
+
+    assert not left.exists()
+    assert fresh.exists()
 
 
 async def test_an_object_store_signs_addresses_and_a_folder_has_none(tmp_path: Path) -> None:

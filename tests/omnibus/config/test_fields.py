@@ -17,6 +17,7 @@ from omnibus.config.fields import (
     parse_blobs_url,
     parse_bus_url,
     parse_duration,
+    parse_host,
     parse_regex,
     parse_size,
     parse_time_zone,
@@ -93,6 +94,16 @@ def test_addresses_are_checked_by_their_kind() -> None:
     ):  # fmt: skip
         with pytest.raises(ValueError):
             parse(wrong)
+
+
+def test_hosts_are_names_or_addresses_of_either_kind() -> None:
+    assert [parse_host(host) for host in ("imap.example.com", "0.0.0.0", "::1")] == [
+        "imap.example.com",
+        "0.0.0.0",
+        "::1",
+    ]
+    with pytest.raises(ValueError, match="does not appear"):
+        parse_host("a b")
 
 
 def test_patterns_and_time_zones_that_are_some_are_taken() -> None:

@@ -301,9 +301,16 @@ def test_errors_never_show_what_came_from_the_environment(faults: Faults) -> Non
     text = "http: {port: '${TOKEN}', public_url: 'https://user:pw-invented@ex ample.com'}\nlog: {level: '${TOKEN}'}"
     messages = "\n".join(faults(text, env={"TOKEN": "very-secret-value", "OMNIBUS_PARTITIONS": "very-secret-value"}))
 
+    messages += "\n".join(
+        faults(
+            "channels: {a: {type: '${TOKEN}'}}\nroutes: [{name: a, to: '${TOKEN}'}, {name: b, to: 'queue:${TOKEN}'}]",
+            env={"TOKEN": "very-secret-value"},
+        )
+    )
+
     assert "very-secret-value" not in messages
     assert "pw-invented" not in messages
-    assert messages.count("expected") == 4
+    assert messages.count("expected") == 5
 
 
 def test_json_of_a_secret_is_refused_rather_than_written(load: Load) -> None:

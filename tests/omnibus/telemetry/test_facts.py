@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import ClassVar, get_args
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
-from omnibus.telemetry import facts, metrics
+from omnibus.telemetry import facts, logs, metrics
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +46,17 @@ def test_a_fact_about_a_batch_counts_for_all_of_it(counted: metrics.Metrics) -> 
     assert b'omnibus_accepted_total{account="support",channel="email"} 7.0' in page
     assert b'omnibus_deliveries_total{result="delivered",sink="desk"} 3.0' in page
     assert b'omnibus_deliveries_total{result="failed",sink="desk"} 1.0' in page
+
+
+def test_a_fact_below_the_level_is_counted_all_the_same(counted: metrics.Metrics) -> None:
+    stream = io.StringIO()
+    logs.configure("json", "warning", stream=stream)
+    facts.emit(facts.Received(channel="email", account="support"))
+    structlog.reset_defaults()
+    logs.release()
+
+    assert stream.getvalue() == ""
+    assert b'omnibus_received_total{account="support",channel="email"} 1.0' in counted.render()
 
 
 def test_a_fact_without_a_counter_is_counted_by_its_kind(counted: metrics.Metrics) -> None:
