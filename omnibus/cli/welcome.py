@@ -29,8 +29,8 @@ def _lines(config: Config, base: str) -> Iterator[Text]:
     for name, channel in config.channels.items():
         yield from _channel(name, channel, base)
     for name, sink in config.sinks.items():
-        path = getattr(sink.settings, "path", None)
-        yield _line(f"sink {name}", f"{', '.join(sink.sources)} -> {path or sink.type}")
+        folder = getattr(sink.settings, "folder", None)
+        yield _line(f"sink {name}", f"{', '.join(sink.sources)} -> {folder or sink.type}")
     yield _line("health", f"{base}/health/ready   metrics: {base}/metrics")
     if config.api.tokens:
         yield Text()
