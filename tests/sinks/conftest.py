@@ -93,7 +93,7 @@ def record(out: Out, offset: int = 0) -> Record:
 
 
 def reason_of(health: Mapping[str, Health], name: str) -> str:
-    return " ".join(task.reason or "" for task in health[name].tasks)
+    return " ".join(task.reason for task in health[name].tasks if task.reason)
 
 
 class Installation:
@@ -211,3 +211,9 @@ async def installation(
 ) -> AsyncIterator[Installation]:
     async with bus_in(tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def make() -> type[Installation]:
+    """Makers of invented messages and conversations."""
+    return Installation
