@@ -166,9 +166,9 @@ class FolderBlobs:
             raise BlobMissing(uri, "the stored content is damaged")
 
     async def put_stream(self, chunks: AsyncIterator[bytes], max_bytes: int) -> tuple[str, int]:
-        temporary = await asyncio.to_thread(self._new_temporary)
-        digest, size = hashlib.sha256(), 0
+        digest, size, temporary = hashlib.sha256(), 0, None
         try:
+            temporary = await asyncio.to_thread(self._new_temporary)
             with await asyncio.to_thread(temporary.open, "wb") as file:
                 async for chunk in chunks:
                     size += len(chunk)
@@ -181,7 +181,8 @@ class FolderBlobs:
         except OSError as failure:
             raise TryAgain(f"the blob folder cannot be written: {failure.strerror}") from failure
         finally:
-            temporary.unlink(missing_ok=True)
+            if temporary is not None:
+                temporary.unlink(missing_ok=True)
         return PREFIX + digest.hexdigest(), size
 
     async def exists(self, uri: str) -> bool:
