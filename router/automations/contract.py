@@ -58,6 +58,8 @@ class AutomationTools(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     hand_over_to: str
     http: Http
+    targets: frozenset[str] = frozenset()
+    """Where conversations may be transferred to (`queue:billing` ...)."""
 
 
 class AutomationPart(Protocol):
