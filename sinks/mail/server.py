@@ -15,6 +15,9 @@ from sinks.mail.sink import MailSettings
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _CODES = {552: "MEDIA_TOO_LARGE", 550: "RECIPIENT_NOT_REACHABLE", 551: "RECIPIENT_NOT_REACHABLE"}
 """Failure codes of SMTP replies (RFC 5321 section 4.2.3)."""
+_NOT_OFFERED = frozenset({aiosmtplib.SMTPNotSupported, aiosmtplib.SMTPException})
+"""The library raises its base class itself when the server lacks STARTTLS or AUTH."""
+
 _LOGIN = frozenset({530, 534, 535, 538})
 """Replies about the login: required, too weak, wrong, to be encrypted (RFC 4954 section 6)."""
 
@@ -112,8 +115,8 @@ def explained(error: Exception) -> OmnibusError:
             return Misconfigured("password", f"the mail server refuses the login ({error.code})")
         case aiosmtplib.SMTPConnectResponseError() | aiosmtplib.SMTPHeloError():
             return TryAgain(f"the mail server takes no mails just now ({error.code})")
-        case aiosmtplib.SMTPNotSupported():
-            return Misconfigured("tls", f"the mail server does not offer what the settings ask for: {error}")
+        case aiosmtplib.SMTPException() if type(error) in _NOT_OFFERED:
+            return Misconfigured("tls, username", f"the mail server does not offer what they ask for: {error}")
         case aiosmtplib.SMTPResponseException() if error.code >= 500:
             code = _CODES.get(error.code, "CHANNEL_FAILURE")
             return Refused(code, f"the mail server refuses the mail ({error.code})", native_code=str(error.code))
