@@ -13,7 +13,7 @@ import re2
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from router.rules.facts import TYPES, Facts
+from router.rules.facts import TYPES, VARIABLES, Facts
 from router.rules.tokens import match_calls, replaced, variables_in
 
 MAX_CONDITION_CHARS = 4_000
@@ -131,7 +131,7 @@ def _with_hits(text: str, patterns: Patterns) -> str:
     for call in match_calls(text):
         pattern = _checking().compile(call.literal).eval().plain_value()
         try:
-            if TYPES.get(call.subject) == cel.Type.STRING:
+            if call.subject in VARIABLES and VARIABLES[call.subject].type == "string":
                 spans.append((call.start, call.end, f"{_HITS}[{patterns.place(call.subject, pattern)}]"))
             else:
                 Patterns().place("", pattern)
