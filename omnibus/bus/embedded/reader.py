@@ -16,7 +16,6 @@ from omnibus.bus.port import Headers, Record, TopicSpec
 _decode_headers = msgspec.msgpack.Decoder(Headers).decode
 _decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _decode_offsets = msgspec.msgpack.Decoder(tuple[int, ...]).decode
-_CHUNK = 128
 
 
 def sqlite_version() -> tuple[int, ...]:
@@ -82,13 +81,12 @@ class Reader:
         partition = tp & PARTITION_MASK
         found: list[Record] = []
         size = 0
-        while size < max_bytes and (rows := cursor.fetchmany(_CHUNK)):
-            for row_id, ts_ms, key, value, headers in rows:
-                decoded = _decode_headers(headers) if headers is not None else ()
-                found.append(Record(topic, partition, offset_of(row_id), ts_ms, key, value, decoded))
-                size += 200 + len(value or b"") + len(headers or b"")
-                if size >= max_bytes:
-                    break
+        for row_id, ts_ms, key, value, headers in cursor:
+            decoded = _decode_headers(headers) if headers is not None else ()
+            found.append(Record(topic, partition, offset_of(row_id), ts_ms, key, value, decoded))
+            size += 200 + len(value or b"") + len(headers or b"")
+            if size >= max_bytes:
+                break
         cursor.close()
         return found
 
