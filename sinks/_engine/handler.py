@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
-import structlog
 
 from omnibus.blobs import BlobStore
 from omnibus.bus.port import Out, Record
-from omnibus.errors import Misconfigured, TryAgain
+from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.stage.step import dead_letter
+from omnibus.telemetry import facts
 from sinks._engine.declaration import Destination, Receipt, Sink, SinkSettings, SinkTools
 from sinks._engine.envelope import Envelope, envelope_of
 from sinks._engine.patience import Patience
 from sinks._engine.registry import load_destination
 from sinks._engine.results import is_result, result
-
-log = structlog.get_logger("sinks")
 
 
 class DestinationHandler:
@@ -58,12 +57,14 @@ class DestinationHandler:
             raise
         except TryAgain as error:
             if not self._patience.is_over(records):
+                attempt = self._patience.count(records[0])
+                facts.emit(facts.DeliveryRetried(sink=self._tools.name, why=str(error), attempt=attempt))
                 raise
-            outs = self._given_up(records, error)
+            outs = [out for record in records for out in self._lost(record, error, "parked")]
         except Exception as error:
             if len(records) > 1:
                 raise  # the engine tries each alone, so that only the bad one is lost
-            outs = self._failed(records[0], error)
+            outs = self._lost(records[0], error, "failed")
         self.trouble = None
         self._patience.done(records)
         return outs
@@ -74,6 +75,7 @@ class DestinationHandler:
         if not wanted:
             return ()
         receipt = await self._ready().deliver(wanted)
+        facts.emit(facts.Delivered(sink=self._tools.name, records=len(wanted)))
         return [*receipt.also, *self._delivered(wanted, receipt)]
 
     def _ready(self) -> Destination:
@@ -100,15 +102,10 @@ class DestinationHandler:
             if not is_result(envelope)
         ]
 
-    def _given_up(self, records: Sequence[Record], error: TryAgain) -> list[Out]:
-        log.error("sink.parked", sink=self._tools.name, events=len(records), reason=str(error))
-        return [out for record in records for out in self._lost(record, error, "parked")]
-
-    def _failed(self, record: Record, error: Exception) -> list[Out]:
-        log.error("sink.failed", sink=self._tools.name, error=type(error).__name__, reason=str(error)[:500])
-        return self._lost(record, error, "failed")
-
-    def _lost(self, record: Record, error: Exception, status: str) -> list[Out]:
+    def _lost(self, record: Record, error: Exception, status: Literal["failed", "parked"]) -> list[Out]:
+        """The event goes to the dead letters, and the conversation learns of it."""
+        code = error.code if isinstance(error, Refused) else type(error).__name__
+        facts.emit(facts.DeliveryFailed(sink=self._tools.name, code=code, why=str(error)[:500]))
         if record.topic == self._tools.topics.dead_letters:
             return []  # it is there already; another copy would come back to this sink for ever
         attempts = self._patience.count(record)
@@ -117,18 +114,13 @@ class DestinationHandler:
         if envelope is None or is_result(envelope):
             return [letter]
         outcome = result(
-            self._tools.topics.outcomes,
-            self._tools.name,
-            envelope,
-            "parked" if status == "parked" else "failed",
-            attempts=attempts,
-            error=error,
+            self._tools.topics.outcomes, self._tools.name, envelope, status, attempts=attempts, error=error
         )
         return [outcome, letter]
 
     def _in_trouble(self, error: Misconfigured) -> None:
         if self.trouble is None:
-            log.error("sink.paused", sink=self._tools.name, setting=error.setting, reason=error.why)
+            facts.emit(facts.SinkPaused(sink=self._tools.name, setting=error.setting, why=error.why))
         self.trouble = str(error)
 
 

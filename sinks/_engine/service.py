@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
-import structlog
 
 from omnibus.bus.port import Health, Runner, SinkSpec, TaskHealth, TaskId
 from omnibus.errors import Misconfigured
 from omnibus.runtime import Runtime
 from omnibus.stage.contract import SinkHandler
+from omnibus.telemetry import facts
 from sinks._engine.declaration import Sink, SinkTools
 from sinks._engine.handler import DestinationHandler
 from sinks._engine.inputs import topics_of
@@ -21,8 +21,6 @@ from sinks._engine.registry import Discovery, discover
 from sinks.channel_reply.handler import ReplyHandler
 from sinks.channel_reply.sink import SINK as REPLIES
 from sinks.channel_reply.sink import ReplySettings
-
-log = structlog.get_logger("sinks")
 
 
 class Handler(SinkHandler, Protocol):
@@ -64,7 +62,7 @@ class SinksService:
                 self._add_sink(name, configured.type, configured.sources, configured.settings)
             except Misconfigured as error:
                 self._unable[f"sink.{name}"] = str(error)
-                log.error("sink.unable", sink=name, setting=error.setting, reason=error.why)
+                facts.emit(facts.SinkPaused(sink=name, setting=error.setting, why=error.why))
         self._add_replies()
         for running in self._running.values():
             await running.runner.start()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
-import structlog
-
 from omnibus import clock
 from omnibus.channel.declaration import Account
 from omnibus.channel.registry import load_part
@@ -14,9 +12,8 @@ from omnibus.channel.send import Sender, SenderTools, Sent
 from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.http_guard import Breaker, RateLimit
 from omnibus.model.events import Outbound
+from omnibus.telemetry import facts
 from sinks.channel_reply.sink import ReplySettings
-
-log = structlog.get_logger("sinks.channel_reply")
 
 
 class OutboundAccount:
@@ -93,12 +90,17 @@ class OutboundAccount:
 
     def _rest(self, error: Misconfigured) -> None:
         if self.trouble is None:
-            log.error("account.paused", account=self.account.name, setting=error.setting, reason=error.why)
+            account = self.account
+            facts.emit(
+                facts.ChannelPaused(
+                    channel=account.channel.name, account=account.name, setting=error.setting, why=error.why
+                )
+            )
         self.trouble = error
         self._rests_until = clock.now() + self._settings.retry_misconfigured
 
     def _works(self) -> None:
         if self.trouble is not None:
-            log.info("account.works_again", account=self.account.name)
+            facts.emit(facts.ChannelConnected(channel=self.account.channel.name, account=self.account.name))
         self.trouble = None
         self._rests_until = None

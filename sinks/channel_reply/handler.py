@@ -11,8 +11,6 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
 
-import structlog
-
 from omnibus import clock
 from omnibus.blobs import BlobMissing
 from omnibus.bus.port import Out, Record
@@ -22,14 +20,13 @@ from omnibus.model import codec
 from omnibus.model.events import Outbound
 from omnibus.runtime import Runtime
 from omnibus.stage.step import dead_letter
+from omnibus.telemetry import facts
 from sinks._engine.handler import with_body
 from sinks._engine.patience import Patience
 from sinks.channel_reply import report
 from sinks.channel_reply.account import OutboundAccount
 from sinks.channel_reply.check import adapted, check
 from sinks.channel_reply.sink import ReplySettings
-
-log = structlog.get_logger("sinks.channel_reply")
 
 _REMEMBERED = 10_000
 """Messages this process sent that it will not send again."""
@@ -39,7 +36,8 @@ class ReplyHandler:
     """The `SinkHandler` of one channel's replies (one conversation's at a time, in order)."""
 
     def __init__(self, runtime: Runtime, channel: str, settings: ReplySettings) -> None:
-        self.stage = f"sink.channel_reply.{channel}"
+        self._name = f"channel_reply.{channel}"
+        self.stage = f"sink.{self._name}"
         self._runtime = runtime
         self._channel = channel
         self._settings = settings
@@ -67,20 +65,23 @@ class ReplyHandler:
     async def _deliver(self, record: Record) -> Sequence[Out]:
         event = await self._outbound(record)
         attempts, outcomes = self._tries.count(record), self._runtime.topics.outcomes
+        letters: list[Out] = []
         try:
             result = await self._send_once(event.data)
-        except Refused as refusal:
-            return [report.failed(event, refusal, attempts, outcomes)]
+        except Refused as error:
+            failure = error
         except BlobMissing as error:
-            return [report.failed(event, Refused("MEDIA_NOT_REACHABLE", str(error)), attempts, outcomes)]
+            failure = Refused("MEDIA_NOT_REACHABLE", str(error))
         except TryAgain as error:
-            return [report.failed(event, self._timed_out(event.data, error), attempts, outcomes)]
+            failure = self._timed_out(event.data, error, attempts)
         except Exception as error:  # a bug in a sender: the conversation must learn of it as much as the operator
-            log.error("reply.bug", channel=self._channel, message=event.data.message.id, error=type(error).__name__)
             failure = Refused("CHANNEL_FAILURE", f"the channel's sender failed: {type(error).__name__}")
-            letter = dead_letter(self._runtime.topics.dead_letters, self.stage, record, error, attempts)
-            return [report.failed(event, failure, attempts, outcomes), letter]
-        return [report.sent(event, result, attempts, outcomes), *result.also]
+            letters = [dead_letter(self._runtime.topics.dead_letters, self.stage, record, error, attempts)]
+        else:
+            facts.emit(facts.Delivered(sink=self._name))
+            return [report.sent(event, result, attempts, outcomes), *result.also]
+        facts.emit(facts.DeliveryFailed(sink=self._name, code=failure.code, why=failure.reason[:500]))
+        return [report.failed(event, failure, attempts, outcomes), *letters]
 
     async def _outbound(self, record: Record) -> codec.Event:
         event = codec.decode(await with_body(record, self._runtime.blobs))
@@ -112,13 +113,12 @@ class ReplyHandler:
             self._accounts[name] = OutboundAccount(tools, self._settings)
         return self._accounts[name]
 
-    def _timed_out(self, outbound: Outbound, error: TryAgain) -> Refused:
+    def _timed_out(self, outbound: Outbound, error: TryAgain, attempt: int) -> Refused:
         """The refusal of a message that is too old to be tried again; raises TryAgain for one that is not."""
         patience = self._settings.give_up_after
-        if patience is None:
-            raise error
-        left = outbound.message.created_at + patience - clock.now()
+        left = timedelta.max if patience is None else outbound.message.created_at + patience - clock.now()
         if left > timedelta(0):
+            facts.emit(facts.DeliveryRetried(sink=self._name, why=str(error), attempt=attempt))
             raise TryAgain(str(error), after=None if error.after is None else min(error.after, left)) from error
         account = self._accounts.get(outbound.message.channel_account_id)
         if account is not None and account.trouble is not None:

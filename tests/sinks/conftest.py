@@ -25,6 +25,8 @@ from omnibus.model.content import Content, Text
 from omnibus.model.entities import Author, ChannelIdentity, Conversation, Message
 from omnibus.model.events import NORMALIZER, MessageReceived
 from omnibus.runtime import Runtime
+from sinks._engine.declaration import SinkTools
+from sinks._engine.envelope import Envelope, envelope_of
 from sinks._engine.registry import discover
 from sinks._engine.service import SinksService
 
@@ -114,6 +116,14 @@ class Installation:
         self.blobs = blobs
         self.http = http
         self.accounts: dict[str, Account] = {}
+
+    def tools(self, settings: Any, name: str = "test") -> SinkTools:
+        return SinkTools(name=name, settings=settings, http=self.http, blobs=self.blobs, topics=self.topics)
+
+    def envelope(self, event: codec.Event, topic: str | None = None) -> Envelope:
+        opened = envelope_of(record(codec.encode(event, topic or self.topics.events)))
+        assert opened is not None
+        return opened
 
     @asynccontextmanager
     async def sinks(self, yaml: str) -> AsyncIterator[SinksService]:

@@ -18,15 +18,12 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from omnibus.blobs import blob_uri
-from omnibus.bus.topics import Topics
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.model import codec
 from omnibus.model.content import Attachment, AttachmentRef
 from omnibus.model.entities import Controller
 from omnibus.model.events import ConversationAssigned
-from sinks._engine.declaration import SinkTools
-from sinks._engine.envelope import envelope_of
 from sinks.mail.deliver import MailSink
 from sinks.mail.sink import MailSettings
 
@@ -138,20 +135,11 @@ class Sinks:
             "to": "tickets@example.com",
             **more,
         }
-        tools = SinkTools(
-            name="tickets",
-            settings=MailSettings(**given),
-            http=self._installation.http,
-            blobs=self._installation.blobs,
-            topics=Topics(),
-        )
-        self.made.append(MailSink(tools))
+        self.made.append(MailSink(self._installation.tools(MailSettings(**given))))
         return self.made[-1]
 
     async def deliver(self, sink: MailSink, event: codec.Event, topic: str = "omnibus.queue.general") -> None:
-        envelope = envelope_of(self._installation.record(codec.encode(event, topic)))
-        assert envelope is not None
-        await sink.deliver([envelope])
+        await sink.deliver([self._installation.envelope(event, topic)])
 
 
 @pytest.fixture

@@ -13,13 +13,10 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from omnibus import clock
-from omnibus.bus.topics import Topics
 from omnibus.clock import ManualClock
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, Refused, TryAgain
-from omnibus.model import codec
-from sinks._engine.declaration import SinkTools
-from sinks._engine.envelope import Envelope, envelope_of
+from sinks._engine.envelope import Envelope
 from sinks.webhook.deliver import WebhookSink
 from sinks.webhook.signature import key_of
 from sinks.webhook.sink import WebhookSettings
@@ -76,23 +73,13 @@ async def receiver(serve: Callable[[], Any]) -> Receiver:
 
 
 def sink_for(installation: Installation, url: str, *secrets: str, **settings: Any) -> WebhookSink:
-    given = {"allow_private": True, **settings}
-    return WebhookSink(
-        SinkTools(
-            name="crm",
-            settings=WebhookSettings(url=url, secrets=tuple(Secret(one) for one in secrets or (OLD,)), **given),
-            http=installation.http,
-            blobs=installation.blobs,
-            topics=Topics(),
-        )
-    )
+    keys = tuple(Secret(one) for one in secrets or (OLD,))
+    given = {"allow_private": True, "url": url, "secrets": keys, **settings}
+    return WebhookSink(installation.tools(WebhookSettings(**given), "crm"))
 
 
 def envelope(installation: Installation, number: int = 1, conversation: str = "conv_1") -> Envelope:
-    out = codec.encode(installation.received(number, conversation), "omnibus.events")
-    opened = envelope_of(installation.record(out, number))
-    assert opened is not None
-    return opened
+    return installation.envelope(installation.received(number, conversation))
 
 
 async def test_a_receiver_with_any_of_the_secrets_can_verify(installation: Installation, receiver: Receiver) -> None:
