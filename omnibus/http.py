@@ -336,10 +336,16 @@ def _body(
 
 
 def _multipart(parts: Sequence[Part]) -> aiohttp.FormData:
-    data = aiohttp.FormData(default_to_multipart=True)
+    """Names go as UTF-8, as browsers send them (https://html.spec.whatwg.org/#multipart-form-data)."""
+    data = aiohttp.FormData(default_to_multipart=True, quote_fields=False)
     for part in parts:
-        data.add_field(part.name, part.value, filename=part.file_name, content_type=part.content_type)
+        data.add_field(part.name, _field(part), filename=part.file_name, content_type=part.content_type)
     return data
+
+
+def _field(part: Part) -> bytes | str:
+    """A field without a file name is text: bytes would make it a file to the client library, and to the provider."""
+    return part.value if part.file_name is not None else part.value.decode("utf-8", "replace")
 
 
 def _redirected(request: _Request, answer: aiohttp.ClientResponse) -> _Request | None:

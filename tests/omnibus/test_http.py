@@ -112,6 +112,17 @@ async def test_a_request_brings_back_status_headers_and_body(serve: Serve, http:
     assert not answer.ok
 
 
+async def test_only_a_part_with_a_file_name_is_a_file(serve: Serve, http: Http) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        fields = await request.post()
+        told = {name: value.filename if isinstance(value, web.FileField) else value for name, value in fields.items()}
+        return web.json_response(told)
+
+    file = Part(name="document", value=b"%PDF", file_name="fatura de março.pdf", content_type="application/pdf")
+    answer = await http.request("POST", await serve(echo), parts=[Part(name="caption", value="olá".encode()), file])
+    assert answer.json() == {"caption": "olá", "document": "fatura de março.pdf"}
+
+
 async def test_bodies_travel_as_json_form_multipart_or_bytes(serve: Serve, http: Http) -> None:
     url = await serve(echo)
 
