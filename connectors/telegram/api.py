@@ -14,7 +14,7 @@ import msgspec
 
 from connectors.telegram.channel import API_URL, TelegramSettings
 from omnibus.errors import Misconfigured, RecipientGone, Refused, TryAgain
-from omnibus.http import DEFAULT_TIMEOUT, Http, Part, Response
+from omnibus.http import DEFAULT_TIMEOUT, Http, Part, Response, retry_after
 from omnibus.http_answer import LONGEST_RETRY_AFTER
 
 MAX_ANSWER_BYTES = 32_000_000
@@ -105,7 +105,9 @@ def _envelope(response: Response) -> Envelope:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if response.ok:
             raise TryAgain("Telegram answered with something that is not the Bot API's") from None
-        return Envelope(ok=False, error_code=response.status)
+        delay = retry_after(response.headers)
+        parameters = Parameters(retry_after=None if delay is None else delay.total_seconds())
+        return Envelope(ok=False, error_code=response.status, parameters=parameters)
     if envelope.ok or envelope.error_code is not None:
         return envelope
     return msgspec.structs.replace(envelope, error_code=response.status)

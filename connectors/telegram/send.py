@@ -96,4 +96,9 @@ async def _part(blobs: BlobStore, field: str, attachment: Attachment) -> Part:
                 raise Refused("MEDIA_TOO_LARGE", f"Telegram takes files of at most {MAX_FILE_BYTES} bytes")
     except BlobMissing as missing:
         raise Refused("MEDIA_NOT_REACHABLE", str(missing)) from None
-    return Part(name=field, value=bytes(data), file_name=attachment.file_name or field, content_type=attachment.mime)
+    return Part(name=field, value=bytes(data), file_name=_file_name(attachment) or field, content_type=attachment.mime)
+
+
+def _file_name(attachment: Attachment) -> str:
+    """A name that fits into a header, whatever somebody called the file."""
+    return "".join("_" if sign in '"\\/' or not sign.isprintable() else sign for sign in attachment.file_name or "")
