@@ -97,7 +97,8 @@ class Chaos:
         while time.monotonic() < ends:
             await asyncio.sleep(self._random.uniform(0.2, 1.0))
             at = self._random.randrange(len(self._workers))
-            if self._random.random() < 0.6:
+            # Without the fence it is the zombies that do damage, so there are more of them.
+            if self._random.random() < (0.2 if self._unfenced else 0.6):
                 await self._kill(self._workers[at])
                 self._workers[at] = await self._start_worker()
                 self.verdict.kills += 1
@@ -146,9 +147,8 @@ class Chaos:
         for key, values in found.items():
             if values != list(expected):
                 lost, twice = set(expected) - set(values), len(values) - len(set(values))
-                self.verdict.complaints.append(
-                    f"{what} {key}: {len(lost)} lost, {twice} twice, {'in' if values == sorted(values) else 'out of'} order"
-                )
+                order = "in" if values == sorted(values) else "out of"
+                self.verdict.complaints.append(f"{what} {key}: {len(lost)} lost, {twice} twice, {order} order")
 
     def _judge_timers(self, facts: list[dict[str, Any]], each: int) -> None:
         self.verdict.timers = len(facts)

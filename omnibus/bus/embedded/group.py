@@ -92,8 +92,9 @@ class GroupRunner(ABC, Generic[P]):
 
     @property
     def health(self) -> Health:
+        behind = self._behind()
         return Health(
-            tasks=tuple(self._health_of(part) for part in sorted(self._parts)),
+            tasks=tuple(self._health_of(part, *behind[part]) for part in sorted(self._parts)),
             fenced_total=self.fenced_total,
             restarts_total=self.restarts_total,
             processed_total=self.processed_total,
@@ -101,7 +102,7 @@ class GroupRunner(ABC, Generic[P]):
         )
 
     @abstractmethod
-    def _health_of(self, partition: int) -> TaskHealth: ...
+    def _health_of(self, partition: int, lag: int, oldest_ms: int) -> TaskHealth: ...
 
     @abstractmethod
     async def _work(self) -> None:
@@ -190,19 +191,22 @@ class GroupRunner(ABC, Generic[P]):
             )
         return found
 
-    def behind(self, partition: int) -> tuple[int, int]:
-        """Records of a partition not dealt with, and the age of the oldest of them in milliseconds."""
-        reader = self._core.reader
-        lag, oldest_ms = 0, 0
+    def _behind(self) -> dict[int, tuple[int, int]]:
+        """For every partition owned: records not dealt with, and the age of the oldest of them in milliseconds."""
+        found = dict.fromkeys(self._parts, (0, 0))
         for topic in self._topics:
-            behind = reader.lags(self._claim.group, topic.id)[partition]
-            lag += behind
-            if behind:
-                tp = tp_of(topic.id, partition)
-                found = reader.position(self._claim.group, tp)
-                records = reader.records(topic.spec.name, tp, 0 if found is None else found[0], 1, 1)
-                oldest_ms = max([oldest_ms, *(clock.now_ms() - record.ts_ms for record in records)])
-        return lag, oldest_ms
+            for partition, lag in self._core.reader.lags(self._claim.group, topic.id).items():
+                if lag > 0 and partition in found:
+                    before, age = found[partition]
+                    found[partition] = before + lag, max(age, self._age_ms(topic, partition))
+        return found
+
+    def _age_ms(self, topic: Topic, partition: int) -> int:
+        """How old the record at the group's position is."""
+        tp = tp_of(topic.id, partition)
+        position = self._core.reader.position(self._claim.group, tp)
+        ts_ms = self._core.reader.time_of(tp, 0 if position is None else position[0])
+        return 0 if ts_ms is None else max(0, clock.now_ms() - ts_ms)
 
 
 def _look_at(done: asyncio.Future[None]) -> None:

@@ -90,6 +90,13 @@ class Reader:
         cursor.close()
         return found
 
+    def time_of(self, tp: int, offset: int) -> int | None:
+        """The time of the first record from `offset` on, None when there is none."""
+        row = self._one(
+            "SELECT ts FROM rec WHERE id>=? AND id<? ORDER BY id LIMIT 1", (record_id(tp, offset), record_id(tp + 1, 0))
+        )
+        return None if row is None else row[0]
+
     # --- tables ---------------------------------------------------------------------------------
 
     def table_get(self, topic_id: int, key: bytes) -> bytes | None:

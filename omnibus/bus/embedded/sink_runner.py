@@ -249,9 +249,8 @@ class SinkRunner(GroupRunner[SinkPart]):
 
     # --- health ---------------------------------------------------------------------------------
 
-    def _health_of(self, partition: int) -> TaskHealth:
+    def _health_of(self, partition: int, lag: int, oldest_ms: int) -> TaskHealth:
         part = self._parts[partition]
-        lag, oldest_ms = self.behind(partition)
         paused = part.state == "ready" and self._pause_reason is not None
         return TaskHealth(
             task=part.id,

@@ -157,7 +157,7 @@ class StageRunner(GroupRunner[StageTask]):
 
     def _take(self, task: StageTask, limit: int) -> _Step | None:
         try:
-            return _Step(task, task.take(limit))
+            return _Step(task, task.take(limit, self._core.limits))
         except Exception as error:
             self._failed(task, error)
             return None
@@ -287,9 +287,8 @@ class StageRunner(GroupRunner[StageTask]):
 
     # --- health ---------------------------------------------------------------------------------
 
-    def _health_of(self, partition: int) -> TaskHealth:
+    def _health_of(self, partition: int, lag: int, oldest_ms: int) -> TaskHealth:
         task = self._parts[partition]
-        lag, oldest_ms = self.behind(partition)
         return TaskHealth(
             task=task.id,
             state=task.state,

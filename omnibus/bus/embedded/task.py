@@ -7,13 +7,14 @@ from collections import deque
 
 from omnibus.bus.embedded.catalog import Topic
 from omnibus.bus.embedded.core import Core
+from omnibus.bus.embedded.limits import Limits
 from omnibus.bus.embedded.schema import tp_of
 from omnibus.bus.embedded.state import TaskState
 from omnibus.bus.port import Record, StageSpec, TaskId
 from omnibus.bus.port import TaskState as State
 from omnibus.errors import OutOfRange
 from omnibus.stage.contract import Stage
-from omnibus.stage.step import Sweeper, next_due_ms
+from omnibus.stage.step import DATAREF, Sweeper, next_due_ms
 
 
 class Input:
@@ -108,10 +109,14 @@ class StageTask:
             self.next_due is not None and self.next_due <= now_ms
         )
 
-    def take(self, limit: int) -> list[Record]:
-        """The next records of all inputs, oldest first; equal times in the order the stage names its inputs."""
+    def take(self, limit: int, limits: Limits) -> list[Record]:
+        """The next records of all inputs, oldest first; equal times in the order the stage names its inputs.
+
+        Fewer than `limit` when they are large, or refer to many blobs, all of which a step holds in memory.
+        """
         taken: list[Record] = []
-        while len(taken) < limit:
+        size, blobs = 0, 0
+        while len(taken) < limit and size < limits.fetch_bytes and blobs < limits.blobs_per_step:
             best: Input | None = None
             best_ts = 0
             for source in self.inputs:
@@ -120,5 +125,8 @@ class StageTask:
                     best, best_ts = source, head.ts_ms
             if best is None:
                 break
-            taken.append(best.take())
+            record = best.take()
+            taken.append(record)
+            size += len(record.value or b"")
+            blobs += bool(record.headers) and record.header(DATAREF) is not None
         return taken
