@@ -42,14 +42,14 @@ def facts_of(turn: Turn, message: Message | None, sender: ChannelIdentity | None
     )
 
 
-def no_automation(turn: Turn, message: Message | None) -> str | None:
+def no_automation(origin: str, human: bool, message: Message | None) -> str | None:
     """Why no automation may get this conversation now; None when one may.
 
     A program that answers a program makes a loop (RFC 3834 section 2); what is long past needs no answer at all.
     """
-    if turn.cause.origin == "backfill":
+    if origin == "backfill":
         return "backfill"
-    if turn.state.human:
+    if human:
         return "a person has answered"
     if message is None:
         return None
@@ -65,7 +65,8 @@ def loop_suspected(message: Message) -> bool:
 
 def route(turn: Turn, message: Message | None, sender: ChannelIdentity | None = None) -> None:
     """Let the rules decide, publish the decision, and give the conversation to its target."""
-    verdict = turn.plan.rules.decide(facts_of(turn, message, sender), no_automation(turn, message))
+    barred = no_automation(turn.cause.origin, turn.state.human, message)
+    verdict = turn.plan.rules.decide(facts_of(turn, message, sender), barred)
     _apply(turn, verdict)
     kind, _, name = verdict.to.partition(":")
     decision = RoutingDecision(

@@ -51,6 +51,9 @@ def on_received(turn: Turn, event: Event, record: Record) -> None:
     """Somebody wrote to us, or the channel shows us what our side wrote elsewhere."""
     data: MessageReceived = event.data
     message = data.message
+    if turn.conversation.status == CLOSED:
+        # Its owner would have opened a follow-up; a message put here must be seen by somebody, not lost.
+        raise InvalidPayload("ce_subject", f"conversation {event.subject} is closed")
     remember_message(turn.state, message)
     turn.state.activity_ms = max(turn.state.activity_ms, turn.cause.time_ms)
     if message.raw_ref is not None:

@@ -10,9 +10,10 @@ import msgspec
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
 from omnibus.config.errors import ConfigError, ConfigErrors, Mark
-from omnibus.config.model import Config, Route
+from omnibus.config.model import AutomationConfig, Config, Route
 from omnibus.errors import Misconfigured
 from router.automations.contract import AutomationSettings
+from router.automations.registry import discover
 from router.rules.ruleset import BadRules, Rule, RuleError, RuleSet, load_rules
 from router.rules.words import HumanWords, shipped_words
 
@@ -63,16 +64,24 @@ _UNKNOWN_ACCOUNT = AccountPlan()
 
 
 def plan_of(config: Config, topics: Topics, accounts: Mapping[str, Account]) -> Plan:
-    """The plan of a configuration. Raises ConfigErrors that name file, line and column."""
+    """The plan of a configuration. Raises ConfigErrors with every error at its file, line and column."""
     if not config.queues:
-        raise Misconfigured("queues", "at least one queue is needed: somebody must get the conversations")
+        why = "at least one queue is needed: somebody must get the conversations"
+        raise ConfigErrors([ConfigError(config.where("queues"), "queues", why)])
     default = default_queue(config)
+    automations, errors = _automation_plans(config, default)
+    try:
+        rules = rules_of(config)
+    except ConfigErrors as wrong:
+        raise ConfigErrors([*wrong.errors, *errors]) from None
+    if errors:
+        raise ConfigErrors(errors)
     return Plan(
         topics=topics,
-        rules=rules_of(config),
+        rules=rules,
         queues=tuple(config.queues),
         default_queue=default,
-        automations=_automation_plans(config, default),
+        automations=automations,
         accounts={name: _account_plan(account) for name, account in accounts.items()},
     )
 
@@ -118,7 +127,7 @@ def _located(config: Config, error: RuleError) -> ConfigError:
     return ConfigError(mark, error.place, f"rule {error.rule!r}: {error.why}{where}", hint)
 
 
-def _automation_plans(config: Config, default: str) -> dict[str, AutomationPlan]:
+def _automation_plans(config: Config, default: str) -> tuple[dict[str, AutomationPlan], list[ConfigError]]:
     plans: dict[str, AutomationPlan] = {}
     errors: list[ConfigError] = []
     for name, automation in config.automations.items():
@@ -128,10 +137,17 @@ def _automation_plans(config: Config, default: str) -> dict[str, AutomationPlan]
             path = f"automations.{name}.hand_over_to"
             errors.append(_unknown_queue(config.where(path), path, queue, list(config.queues)))
         timeout = settings.timeout if isinstance(settings, AutomationSettings) else timedelta(minutes=1)
+        errors += _settings_errors(config, automation)
         plans[name] = AutomationPlan(hand_over_to=queue, timeout_ms=int(timeout.total_seconds() * 1000))
-    if errors:
-        raise ConfigErrors(errors)
-    return plans
+    return plans, errors
+
+
+def _settings_errors(config: Config, automation: AutomationConfig) -> list[ConfigError]:
+    try:
+        discover().automation(automation.type).check(automation.settings, automation.name)
+    except Misconfigured as wrong:
+        return [ConfigError(config.where(wrong.setting), wrong.setting, wrong.why)]
+    return []
 
 
 def _unknown_queue(mark: Mark, path: str, queue: str, known: list[str]) -> ConfigError:

@@ -50,7 +50,6 @@ class Acknowledge:
     def __init__(self, settings: AcknowledgeSettings, tools: AutomationTools) -> None:
         self._settings = settings
         self._tools = tools
-        _check(settings, tools.name)
 
     async def answer(self, heard: Heard) -> Sequence[Command]:
         """The acknowledgement when it is due, and always the hand-over."""
@@ -108,7 +107,8 @@ def filled(template: str, values: Mapping[str, str]) -> str:
     return " ".join(_GAP.sub("", line) for line in text.splitlines())
 
 
-def _check(settings: AcknowledgeSettings, name: str) -> None:
+def check(settings: AcknowledgeSettings, name: str) -> None:
+    """Raises Misconfigured for a text with a field there is not."""
     if not settings.texts:
         raise Misconfigured(f"automations.{name}.texts", "at least one language is needed")
     for language, text in settings.texts.items():
@@ -118,4 +118,6 @@ def _check(settings: AcknowledgeSettings, name: str) -> None:
             raise Misconfigured(f"automations.{name}.texts.{language}", f"no field {{{unknown[0]}}}; known: {known}")
 
 
-AUTOMATION = Automation(name="acknowledge", title="Acknowledgement", settings=AcknowledgeSettings, make=Acknowledge)
+AUTOMATION = Automation(
+    name="acknowledge", title="Acknowledgement", settings=AcknowledgeSettings, make=Acknowledge, check=check
+)

@@ -80,10 +80,12 @@ class Automation:
     """An automation type, declared: the `AUTOMATION` of its module.
 
     reacts_to: the event types it is called for; events of other types are passed by.
+    check: looks over the settings of one (by name) before anything starts; raises Misconfigured.
     """
 
     name: str
     title: str
     settings: type[AutomationSettings]
     make: Callable[[Any, AutomationTools], AutomationPart]
+    check: Callable[[Any, str], None] = lambda settings, name: None
     reacts_to: frozenset[str] = frozenset({"omnibus.conversation.assigned.v1", "omnibus.message.received.v1"})

@@ -82,8 +82,6 @@ class WebhookBot:
     """Asks, and turns the answer into commands."""
 
     def __init__(self, settings: WebhookBotSettings, tools: AutomationTools) -> None:
-        if settings.answer_within >= settings.timeout:
-            raise Misconfigured(f"automations.{tools.name}.answer_within", "must be shorter than timeout")
         self._settings = settings
         self._tools = tools
 
@@ -159,4 +157,12 @@ def _reply(reply: BotReply) -> Reply:
     return Reply(content=content)
 
 
-AUTOMATION = Automation(name="webhook", title="Bot over HTTP", settings=WebhookBotSettings, make=WebhookBot)
+def check(settings: WebhookBotSettings, name: str) -> None:
+    """Raises Misconfigured when the queue would take over before an answer is even late."""
+    if settings.answer_within >= settings.timeout:
+        raise Misconfigured(f"automations.{name}.answer_within", "must be shorter than timeout")
+
+
+AUTOMATION = Automation(
+    name="webhook", title="Bot over HTTP", settings=WebhookBotSettings, make=WebhookBot, check=check
+)

@@ -1,0 +1,94 @@
+"""The shipped example routes as its examples say; wrong examples and wrong routes are told with their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omnibus.cli.plugins import known_types, settings_of
+from omnibus.config.errors import ConfigErrors
+from omnibus.config.load import load, loads
+from omnibus.config.model import Config
+from omnibus.errors import Misconfigured
+from router.plan import rules_of
+from router.rules.check import check
+from router.rules.examples import Example, beside, differences, load_examples, run
+
+FOLDER = Path(__file__).parents[3] / "docs/examples/routing"
+EXAMPLES = load_examples(FOLDER / "omnibus.examples.yaml")
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return load(FOLDER / "omnibus.yaml", env={}, settings_of=settings_of, known_types=known_types)
+
+
+def configured(text: str) -> Config:
+    return loads(text, settings_of=settings_of, known_types=known_types)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_the_shipped_example(config: Config, example: Example) -> None:
+    assert differences(rules_of(config), example) == []
+
+
+def test_examples_are_found_beside_the_configuration(config: Config) -> None:
+    assert beside(config) == FOLDER / "omnibus.examples.yaml"
+    assert {row["result"] for row in run(config)} == {"ok"}
+
+
+def test_an_example_that_comes_out_otherwise_shows_the_difference(config: Config, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("- {name: x, given: {text: invoice}, expect: {to: drop, priority: high}}")
+
+    [row] = run(config, str(file))
+
+    assert row == {
+        "name": "x",
+        "result": "failed",
+        "why": "to: expected drop, got queue:billing; priority: expected high, got normal",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("- {name: x, given: {txt: a}, expect: {}}", "txt"),
+        ("nonsense: [", "expected"),
+        ("[1]", "object"),
+    ],
+)
+def test_an_unusable_file_of_examples_is_named(tmp_path: Path, text: str, why: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+
+    with pytest.raises(Misconfigured, match=why) as raised:
+        load_examples(file)
+    assert str(file) in str(raised.value)
+
+
+def test_wrong_routes_are_told_with_file_line_and_column() -> None:
+    config = configured(
+        "queues: {general: {}}\n"
+        "automations: {ack: {type: acknowledge, hand_over_to: genral, texts: {en: 'Hi {nam}'}}}\n"
+        "routes:\n"
+        "  - {name: a, when: \"message.txt == 'x'\", to: queue:general}\n"
+        "  - name: b\n"
+        "    when: \"message.text.matches('(bad')\"\n"
+        "    to: drop\n"
+    )
+    with pytest.raises(ConfigErrors) as raised:
+        check(config)
+
+    told = str(raised.value)
+    assert "omnibus.yaml:4:21: routes.0.when: rule 'a': unknown name 'message.txt'" in told
+    assert "did you mean message.text" in told
+    assert "omnibus.yaml:6:11: routes.1.when: rule 'b': bad regular expression '(bad'" in told
+    assert "omnibus.yaml:2:54: automations.ack.hand_over_to: unknown queue 'genral' (known: general)" in told
+    assert "no field {nam}" in told
+
+
+def test_without_a_queue_nobody_could_get_anything() -> None:
+    with pytest.raises(ConfigErrors, match="at least one queue"):
+        check(configured("routes: []"))
