@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
 
 MAX_HTML = 1_000_000
 """Characters looked at: beyond this nobody wrote the mail by hand, and the raw event has all of it."""
 
 _HIDDEN = ('[style*="display:none" i]', '[style*="display: none" i]', "head", "script", "style", "template", "title")
 _TRAILING = re.compile(r"[ \t\u00a0\u200b]+(?=\n)")
+_LINK = re.compile(r" \(([^()\s]{1,2000})\)")
 _GAPS = re.compile(r"\n{3,}")
 
 
-def html_to_text(html: str, skip: Sequence[str] = ()) -> str:
-    """What a reader of `html` sees; `skip` are CSS selectors of elements left out. Never loads anything."""
+def html_to_text(html: str | HTMLTree) -> str:
+    """What a reader of `html` sees, as text. Never loads anything."""
     text = extract_plain_text(
-        html[:MAX_HTML],
+        html[:MAX_HTML] if isinstance(html, str) else html,
         preserve_formatting=True,
         list_bullets=True,
         alt_texts=True,
         links=True,
         hidden_elements=True,
-        skip_elements=[*_HIDDEN, *skip],
+        skip_elements=_HIDDEN,
     )
-    return _GAPS.sub("\n\n", _TRAILING.sub("", text)).strip()
+    return _GAPS.sub("\n\n", _TRAILING.sub("", _LINK.sub(_link, text))).strip()
+
+
+def _link(found: re.Match[str]) -> str:
+    """Nothing where the words of a link are its address already: `ana@example.com (mailto:ana@example.com)`."""
+    target = found.group(1)
+    bare = target.removeprefix("mailto:").removesuffix("/")
+    before = found.string[max(0, found.start() - len(target) - 1) : found.start()].removesuffix("/")
+    return "" if before.endswith(bare.removeprefix("https://").removeprefix("http://")) else found.group()

@@ -14,7 +14,10 @@ from connectors._shared.mime.flowed import unflow
 from connectors._shared.mime.headers import Headers
 from connectors._shared.mime.parse import Part, parse
 from connectors._shared.mime.structure import Bodies, bodies_of, text_of_part
+from connectors.email.forward import Forward, read_forward
 from connectors.email.html import html_to_text
+from connectors.email.reply import Reply, split_reply
+from connectors.email.reply_html import split_html_reply
 
 MAX_TEXT = 200_000
 """Characters of text kept in an event; the raw event has all of it."""
@@ -88,6 +91,18 @@ class Mail:
             for part in self.bodies.text
         ]
         return "\n\n".join(text for text in texts if text.strip())
+
+    @cached_property
+    def reply(self) -> Reply:
+        """What its author wrote this time. HTML says better than text where a quotation is, but only if it is alone."""
+        if self.plain is None and self.html is not None:
+            return split_html_reply(self.html)
+        return split_reply(self.text)
+
+    @cached_property
+    def forward(self) -> Forward | None:
+        """The mail that this one forwards in its text."""
+        return read_forward(self.text, self.subject)
 
 
 def read_mail(data: bytes) -> Mail:

@@ -17,7 +17,7 @@ from connectors.email.threads import links_of, names_of, weak_link_of
 from omnibus.channel.events import AnyEvent, Delivery, Media, Message, Party
 from omnibus.model.base import Attributes, MessageStatus
 from omnibus.model.content import Email, MailAddress
-from omnibus.model.entities import FailureReason
+from omnibus.model.entities import FailureReason, Quoted
 from omnibus.model.raw import RawEvent
 
 MAILBOX = ""
@@ -27,6 +27,7 @@ MAX_FILES = 200
 _MAX_PEOPLE = 100
 _OLDEST = timedelta(days=366 * 30)
 _MAX_HEADER = 500
+_MAX_QUOTED = 20_000
 _KEPT_HEADERS = (
     "date",
     "return-path",
@@ -86,6 +87,7 @@ def message(raw: RawEvent, mail: Mail) -> Message:
         subject=mail.subject[:MAX_TEXT] or None,
         participants=tuple(_others(mail, own, author)),
         in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
+        quoted=quoted_in(mail),
         auto_submitted=verdict.kind if not looped or verdict.kind != "no" else "auto_generated",
         links=links_of(mail, recipients_of(raw, mail)),
         names=names_of(mail),
@@ -120,6 +122,7 @@ def content_of(mail: Mail) -> Email:
     return Email(
         subject=mail.subject[:MAX_TEXT],
         text=text[:MAX_TEXT],
+        text_reply_only=_own_words(mail)[:MAX_TEXT] or None,
         sender=_mail_address(mail.sender) if mail.sender is not None else None,
         to=_mail_addresses(mail, "to"),
         cc=_mail_addresses(mail, "cc"),
@@ -128,6 +131,23 @@ def content_of(mail: Mail) -> Email:
         message_id=mail.message_id,
         references=tuple(mail.references[-100:]),
         headers={name: value[:_MAX_HEADER] for name in _KEPT_HEADERS if (value := mail.headers.get(name))},
+    )
+
+
+def _own_words(mail: Mail) -> str:
+    """The author's own words: above a forward, around quotations, without a signature."""
+    return mail.forward.message if mail.forward is not None else mail.reply.body
+
+
+def quoted_in(mail: Mail) -> Quoted | None:
+    """A forwarded mail: who wrote it and what it says."""
+    forward = mail.forward
+    if forward is None:
+        return None
+    author = forward.sender
+    return Quoted(
+        text=forward.text[:_MAX_QUOTED] or None,
+        author=(f"{author.name} <{author.email}>" if author.name else author.email) if author is not None else None,
     )
 
 
@@ -248,6 +268,8 @@ def _attributes(mail: Mail, verdict: Verdict, looped: bool) -> Attributes:
         found["auto_submitted_by"] = verdict.evidence
     if looped:
         found["from_own_address"] = True
+    if mail.forward is not None:
+        found["forwarded"] = True
     if len(mail.text) > MAX_TEXT:
         found["text_cut_from"] = len(mail.text)
     if len(mail.bodies.files) > MAX_FILES:

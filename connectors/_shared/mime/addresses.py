@@ -14,6 +14,7 @@ MAX_LENGTH = 320
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.){0,500}"|<[^<>]*>|[(),;:]|[^"<(),;:]+|["<]', re.DOTALL)
 _BARE = re.compile(r"[^\s<>()\"',;:]+@[^\s<>()\"',;:]+")
+_COMMENT = re.compile(r"\([^()]*\)")
 _BLANKS = re.compile(r"\s+")
 
 
@@ -144,7 +145,7 @@ def _name(text: str) -> str | None:
 
 
 def _checked(name: str | None, email: str) -> Address | None:
-    address = decode_words(email).strip().removeprefix("mailto:").strip("<>'\" ")
+    address = _COMMENT.sub("", decode_words(email)).strip().removeprefix("mailto:").strip("<>'\" ")
     if address.startswith("@") and ":" in address:
         address = address.partition(":")[2]  # an obsolete route: <@relay.example.com:ana@example.com>
     address = _BLANKS.sub("", address)

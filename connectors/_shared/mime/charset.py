@@ -125,7 +125,9 @@ def _decode(data: bytes, declared: str | None, hint: str | None) -> str:
     vague = said is None or (declared or "").lower().strip() in ("us-ascii", "ascii")
     if not vague and said is not None and (text := _strict(data, said)) is not None:
         return text
-    if (text := _strict(data, "utf-8-sig")) is not None:
+    if vague and (text := _strict(data, "utf-8-sig" if b"\x1b" not in data else "iso2022_jp_ext")) is not None:
+        return text
+    if (text := _strict(data, "utf-8-sig") or _nearly_utf8(data)) is not None:
         return text
     if not vague and said is not None:
         return _loosely(data, said)
@@ -142,6 +144,14 @@ def _strict(data: bytes, codec: str) -> str | None:
     except (UnicodeError, ValueError):
         return None
     return text.removeprefix("\ufeff")
+
+
+def _nearly_utf8(data: bytes) -> str | None:
+    """UTF-8 with a few characters cut in half, as length limits do; None when too little of it is UTF-8."""
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    whole = sum(character > "\x7f" for character in text) - broken
+    return text if whole >= 8 * broken else None
 
 
 def _loosely(data: bytes, codec: str) -> str:

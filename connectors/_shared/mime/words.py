@@ -60,7 +60,7 @@ class _Run:
         if self._data and name.lower() != self._charset:
             out.append(self.take())
         self._charset = name.lower()
-        self._data.append(_payload(encoding.lower(), payload))
+        self._data.append(_payload(encoding.lower(), payload, name))
 
     def take(self) -> str:
         text = charset.decode(b"".join(self._data), self._charset) if self._data else ""
@@ -68,8 +68,16 @@ class _Run:
         return text
 
 
-def _payload(encoding: str, payload: str) -> bytes:
-    data = payload.encode("utf-8", "surrogateescape")
+def _payload(encoding: str, payload: str, name: str) -> bytes:
+    data = payload.encode("ascii") if payload.isascii() else _in_charset(payload, name)
     if encoding == "b":
         return decode_base64(data)
     return decode_transfer(data.replace(b"_", b" "), "q")
+
+
+def _in_charset(payload: str, name: str) -> bytes:
+    """Raw 8-bit characters inside a word were decoded with the header: back to the bytes they were."""
+    try:
+        return payload.encode(charset.codec_of(name) or "utf-8")
+    except UnicodeError:
+        return payload.encode("utf-8", "replace")
