@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, Self
 
 import aiohttp
@@ -343,9 +344,12 @@ def _multipart(parts: Sequence[Part]) -> aiohttp.FormData:
     return data
 
 
-def _field(part: Part) -> bytes | str:
-    """A field without a file name is text: bytes would make it a file to the client library, and to the provider."""
-    return part.value if part.file_name is not None else part.value.decode("utf-8", "replace")
+def _field(part: Part) -> BytesIO | str:
+    """A field without a file name is text: bytes would make it a file to the client library, and to the provider.
+
+    Files go as streams, because the library warns of (and blocks the loop with) large bytes.
+    """
+    return BytesIO(part.value) if part.file_name is not None else part.value.decode("utf-8", "replace")
 
 
 def _redirected(request: _Request, answer: aiohttp.ClientResponse) -> _Request | None:
