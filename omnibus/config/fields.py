@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NoReturn, Self
 from urllib.parse import urlsplit
@@ -175,6 +175,12 @@ def parse_time_zone(value: str) -> str:
     return value
 
 
+def parse_network(value: str) -> str:
+    """An IP address or network, ``10.0.0.0/8``. Raises ValueError."""
+    ip_network(value, strict=False)
+    return value
+
+
 def _matching(pattern: re.Pattern[str]) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if not pattern.fullmatch(value):
@@ -286,6 +292,7 @@ PhoneNumber = Annotated[
 Host = Annotated[str, read_by(Reader("a host name", "such as imap.example.com", parse_host))]
 Regex = Annotated[str, read_by(Reader("a regular expression", "RE2 syntax", parse_regex), format="regex")]
 TimeZone = Annotated[str, read_by(Reader("a time zone", "IANA names such as America/Sao_Paulo", parse_time_zone))]
+Network = Annotated[str, read_by(Reader("an IP address or network", "such as 10.0.0.0/8 or ::1", parse_network))]
 FilePath = Annotated[Path, read_by(Reader("a path", "relative to where Omnibus is started", Path))]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 

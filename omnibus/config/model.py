@@ -15,6 +15,7 @@ from omnibus.config.fields import (
     Duration,
     FilePath,
     Host,
+    Network,
     Port,
     Secret,
     Settings,
@@ -46,6 +47,16 @@ class HttpSettings(Settings, frozen=True, kw_only=True):
     max_in_flight_bytes: Annotated[
         Size, described("Request bytes held in memory at once; beyond it requests get 503.", example="64MB")
     ] = 64_000_000
+    max_in_flight: Annotated[
+        int, msgspec.Meta(ge=1), described("Requests in hand at once; beyond it requests get 503.")
+    ] = 2_000
+    read_timeout: Annotated[Duration, described("How long a request body may take to arrive.", example="30s")] = (
+        timedelta(seconds=30)
+    )
+    trusted_proxies: Annotated[
+        tuple[Network, ...], described("Proxies whose X-Forwarded-For is believed.", example="10.0.0.0/8")
+    ] = ()
+    reuse_port: Annotated[bool, described("Let several processes listen on the same port.")] = False
     tls: Annotated[TlsSettings | None, described("Serve https directly.")] = None
 
 
