@@ -12,12 +12,17 @@ from omnibus.errors import Misconfigured
 
 def limits_of(http: HttpSettings) -> IngressLimits:
     """The bounds an operator set; the rest are defaults."""
-    return IngressLimits(max_body=http.max_body, max_in_flight_bytes=http.max_in_flight_bytes)
+    return IngressLimits(
+        max_body=http.max_body,
+        max_in_flight_bytes=http.max_in_flight_bytes,
+        max_in_flight=http.max_in_flight,
+        read_timeout=http.read_timeout,
+    )
 
 
-def proxies_of(_http: HttpSettings) -> Proxies:
+def proxies_of(http: HttpSettings) -> Proxies:
     """The proxies whose word on the client's address is taken."""
-    return Proxies()
+    return Proxies(http.trusted_proxies)
 
 
 def tls_of(http: HttpSettings) -> ssl.SSLContext | None:

@@ -105,7 +105,7 @@ class ConnectorsService:
 
     async def _listen(self, runner: web.AppRunner) -> None:
         http = self._runtime.config.http
-        site = web.TCPSite(runner, http.host, http.port, ssl_context=tls_of(http))
+        site = web.TCPSite(runner, http.host, http.port, ssl_context=tls_of(http), reuse_port=http.reuse_port)
         try:
             await site.start()
         except OSError as error:

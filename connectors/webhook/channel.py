@@ -14,7 +14,7 @@ CHANNEL = Channel(
     title="Webhook",
     docs="https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md",
     settings=WebhookSettings,
-    capabilities=Capabilities(sends=frozenset({"text"}), outbound_first=True, ids="weak"),
+    capabilities=Capabilities(sends=frozenset({"text", "choices"}), supports=frozenset({"choices"}), ids="weak"),
     emits=frozenset({Message}),
     map=map_event,
     threads=threads,

@@ -38,7 +38,7 @@ def map_event(raw: RawEvent) -> Iterator[Message]:
 def threads(raw: RawEvent) -> Sequence[str]:
     """The threads in the request: those it names, or else one for each sender."""
     mapping = mapping_of(raw)
-    return tuple(dict.fromkeys(_thread(item, mapping) for item in items_of(raw, mapping)))
+    return tuple(dict.fromkeys(_thread(item, mapping, _sender(item, mapping)) for item in items_of(raw, mapping)))
 
 
 def mapping_of(raw: RawEvent) -> MappingSettings:
@@ -55,12 +55,12 @@ def _mapping(text: str) -> MappingSettings:
 
 
 def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
-    files = files_of(item, mapping)
+    files, sender = files_of(item, mapping), _sender(item, mapping)
     return Message(
-        thread=_thread(item, mapping),
+        thread=_thread(item, mapping, sender),
         at=time_of(item, mapping, raw.received_at),
         native_id=_native_id(item, mapping),
-        sender=_sender(item, mapping),
+        sender=sender,
         content=_content(item, mapping, files),
         attachments=files,
         subject=text_at(item.data, mapping.subject),
@@ -68,12 +68,9 @@ def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
     )
 
 
-def _thread(item: Item, mapping: MappingSettings) -> str:
+def _thread(item: Item, mapping: MappingSettings, sender: Party) -> str:
     named = text_at(item.data, mapping.thread)
-    if named is not None:
-        return short(named)
-    sender = _sender(item, mapping)
-    return short(sender.normalized or sender.value)
+    return short(named if named is not None else sender.normalized or sender.value)
 
 
 def _sender(item: Item, mapping: MappingSettings) -> Party:
@@ -109,4 +106,8 @@ def short(text: str) -> str:
 
 
 def _digest(data: Any) -> str:
-    return hashlib.sha256(orjson.dumps(data, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+    try:
+        written = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
+        raise InvalidPayload("body", "nested too deeply") from None
+    return hashlib.sha256(written).hexdigest()[:32]
