@@ -25,7 +25,9 @@ def init(path: Path, force: bool) -> None:
             raise click.ClickException(f"{file} is there already; --force writes over it")
     path.write_text(text, "utf-8")
     with os.fdopen(os.open(env, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as secret_file:
-        secret_file.write(f"OMNIBUS_CHAT_SECRET={secrets.token_urlsafe(32)}\nOMNIBUS_API_TOKEN={secrets.token_urlsafe(24)}\n")
+        secret_file.write(
+            f"OMNIBUS_CHAT_SECRET={secrets.token_urlsafe(32)}\nOMNIBUS_API_TOKEN={secrets.token_urlsafe(24)}\n"
+        )
     out.print(f"wrote {path} and {env} (secrets; keep it to yourself)\n", markup=False)
     out.print("next:", style="bold")
     out.print(f"  set -a; . {env}; set +a", style="cyan", markup=False)

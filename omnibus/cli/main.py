@@ -24,7 +24,10 @@ COMMANDS = {
     "dead": ("omnibus.cli.dead:dead", "Dead letters: list, show, replay."),
     "replay": ("omnibus.cli.replay:replay", "Normalise stored raw events again."),
     "doctor": ("omnibus.cli.doctor:doctor", "Look at this machine and this installation for what may go wrong."),
-    "demo": ("omnibus.cli.demo:demo", "Send some 300 conversations through the front doors and count them out again."),
+    "demo": (
+        "omnibus.cli.demo.command:demo",
+        "Send some 300 conversations through the front doors and count them out again.",
+    ),
 }
 
 

@@ -42,9 +42,14 @@ def _pairs(flags: tuple[str, ...]) -> dict[str, str]:
     return dict(flag.split("=", 1) for flag in flags)
 
 
-def configuration(path: Path | None = None, flags: Mapping[str, str] | None = None) -> Config:
-    """`path`, or omnibus.yaml here, or the built-in configuration to try. Raises ConfigErrors."""
-    env = dict(os.environ)
+def configuration(
+    path: Path | None = None, flags: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+) -> Config:
+    """`path`, or omnibus.yaml here, or the built-in configuration to try; `env` adds to the process's environment.
+
+    Raises ConfigErrors.
+    """
+    env = {**os.environ, **(env or {})}
     if path is None and Path(DEFAULT_FILE).exists():
         path = Path(DEFAULT_FILE)
     if path is not None:

@@ -1,0 +1,435 @@
+"""``omnibus demo``: plays the conversations and prints what became of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from aiohttp import ClientError, ClientSession, ClientTimeout
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from omnibus.cli.console import err, json_option, out, print_json, print_table
+from omnibus.cli.demo.doors import Entrance, MailDoor, Refusal, TelegramDoor, WebchatDoor, WebhookDoor
+from omnibus.cli.demo.ledger import Ledger
+from omnibus.cli.demo.outside import free_port, mail_server, reply_server
+from omnibus.cli.demo.script import Door, Expected, Step, Talk, expected, write
+from omnibus.cli.reading import opened
+from omnibus.cli.settings import config_options, configuration
+from omnibus.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from omnibus.config.model import Config
+
+START_S = 60
+QUIET_S = 30
+"""The demo gives up when nothing at all has come for so long."""
+
+
+@click.command()
+@click.option("--count", default=300, show_default=True, type=click.IntRange(1, 9_000), help="Conversations to play.")
+@click.option("--at-once", default=12, show_default=True, type=click.IntRange(1, 200), help="People writing at once.")
+@click.option("--seed", default=1, show_default=True, help="Another seed plays other conversations.")
+@click.option("--running", is_flag=True, help="Use the running instance of the configuration, whatever it feeds.")
+@click.option("--keep", is_flag=True, help="Keep the data of an instance that the demo starts, and say where.")
+@json_option
+@config_options
+def demo(
+    configure: Callable[[], Config], count: int, at_once: int, seed: int, running: bool, keep: bool, as_json: bool
+) -> int:
+    """Send some 300 invented conversations through the front doors, with pictures, edits, copies and broken requests,
+    and count them out again at every stage. Exit code 1 when anything is missing or too much.
+
+    Uses the instance that `omnibus up` runs without a configuration, or starts one of its own.
+    """
+    play = _Play(count=count, at_once=at_once, seed=seed, quiet=as_json)
+    return asyncio.run(_demo(configure(), play, running, keep, as_json))
+
+
+async def _demo(config: Config, play: _Play, running: bool, keep: bool, as_json: bool) -> int:
+    built_in = config.where("channels").file == "built-in configuration"
+    async with AsyncExitStack() as stack:
+        if (running or built_in) and await _answers(config):
+            started = False
+        elif running:
+            raise Misconfigured("--running", f"nothing answers at http://{config.http.host}:{config.http.port}")
+        else:
+            started = True
+            config = await stack.enter_async_context(_own_instance(play, keep))
+        result = await play.run(config, started)
+    if as_json:
+        print_json(result.as_json())
+    else:
+        result.show()
+    return 0 if result.ok else 1
+
+
+async def _answers(config: Config) -> bool:
+    url = f"http://{config.http.host}:{config.http.port}/health/ready"
+    try:
+        async with ClientSession(timeout=ClientTimeout(total=2)) as session, session.get(url) as answer:
+            return answer.status == 200
+    except (ClientError, TimeoutError):
+        return False
+
+
+@asynccontextmanager
+async def _own_instance(play: _Play, keep: bool) -> AsyncIterator[Config]:
+    """`omnibus up` in a process and a folder of its own, with the answers leading to servers of the demo."""
+    folder = Path(tempfile.mkdtemp(prefix="omnibus-demo-"))
+    ports = {name: free_port() for name in ("HTTP", "SMTP", "REPLY", "MAIL")}
+    env = {f"DEMO_{name}_PORT": str(port) for name, port in ports.items()}
+    env["DEMO_SECRET"] = secrets.token_urlsafe(24)
+    path = folder / "omnibus.yaml"
+    path.write_text(files("omnibus.cli.demo").joinpath("demo.yaml").read_text("utf-8"), "utf-8")
+    async with AsyncExitStack() as stack:
+        stack.callback(_leave, folder, keep)
+        await stack.enter_async_context(reply_server(ports["REPLY"], play.heard))
+        await stack.enter_async_context(mail_server(ports["MAIL"], play.heard))
+        await stack.enter_async_context(_up(folder, env))
+        with contextlib.chdir(folder):
+            config = configuration(path, env=env)
+            await _until_ready(config)
+            yield config
+
+
+def _leave(folder: Path, keep: bool) -> None:
+    if keep:
+        err.print(f"data kept in {folder}", markup=False)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _up(folder: Path, env: Mapping[str, str]) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "omnibus.cli.main",
+        "up",
+        cwd=folder,
+        env={**os.environ, **env},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _until_ready(config: Config) -> None:
+    deadline = time.monotonic() + START_S
+    while not await _answers(config):
+        if time.monotonic() > deadline:
+            raise Misconfigured("demo", f"the instance it started was not ready after {START_S} s")
+        await asyncio.sleep(0.1)
+
+
+@dataclass
+class _Play:
+    """One play: the scripts, and what was sent and heard."""
+
+    count: int
+    at_once: int
+    seed: int
+    quiet: bool
+    run_id: str = field(default_factory=lambda: secrets.token_hex(3))
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    surprises: list[str] = field(default_factory=list)
+    replies_asked: dict[str, str] = field(default_factory=dict)
+    replies_heard: set[str] = field(default_factory=set)
+    _hearing: dict[str, asyncio.Event] = field(default_factory=dict)
+
+    def heard(self, words: str) -> None:
+        """Somebody outside got a reply."""
+        for mark in (word for word in words.split() if word.startswith("re-")):
+            self.replies_heard.add(mark)
+            self.hearing(mark).set()
+
+    def hearing(self, mark: str) -> asyncio.Event:
+        """Set when the reply with that mark has arrived outside."""
+        return self._hearing.setdefault(mark, asyncio.Event())
+
+    async def run(self, config: Config, started: bool) -> Result:
+        began = time.monotonic()
+        async with (
+            opened(config) as (bus, topics),
+            ClientSession(timeout=ClientTimeout(total=30)) as session,
+        ):
+            doors = _doors(config, session, self.heard, int(self.run_id, 16))
+            answerable = set(doors) if started else set(doors) & {"webchat"}
+            talks = write(self.run_id, self.count, sorted(doors), self.seed, _forgeable(config, doors))
+            ledger = Ledger(bus, topics, self.run_id)
+            wanted = expected(talks)
+            async with ledger.following():
+                answers = _Answers(self, config, session, ledger, talks, answerable)
+                answering = asyncio.create_task(answers.give())
+                try:
+                    await self._play_all(talks, doors, ledger, answers)
+                    await self._settle(ledger, wanted, answers)
+                finally:
+                    answering.cancel()
+                    await asyncio.gather(answering, return_exceptions=True)
+                behind = await _behind(bus, config)
+        return Result(self, ledger, wanted, behind, time.monotonic() - began, answers.count)
+
+    async def _play_all(
+        self, talks: Sequence[Talk], doors: Mapping[Door, Entrance], ledger: Ledger, answers: _Answers
+    ) -> None:
+        turn = asyncio.Semaphore(self.at_once)
+        progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=err, disable=self.quiet
+        )
+        with progress:
+            task = progress.add_task("conversations", total=len(talks))
+
+            async def one(talk: Talk) -> None:
+                async with turn:
+                    await self._play(talk, doors[talk.door], ledger, answers)
+                progress.advance(task)
+
+            async with asyncio.TaskGroup() as group:
+                for talk in talks:
+                    group.create_task(one(talk))
+
+    async def _play(self, talk: Talk, door: Entrance, ledger: Ledger, answers: _Answers) -> None:
+        async with door.talk(talk) as held:
+            for step in talk.steps:
+                await self._step(talk, step, door, held, ledger)
+            if talk.door == "webchat":  # the socket stays open until its answer is there, as a person would wait
+                await answers.heard_by(talk)
+
+    async def _step(self, talk: Talk, step: Step, door: Entrance, held: Any, ledger: Ledger) -> None:
+        requests = 2 if step.kind == "early_edit" else 1
+        self.sent += requests
+        for mark in step.tags:
+            ledger.accepted_at.setdefault(mark, time.perf_counter())
+        refusable = step.kind == "forged" or (step.kind == "broken" and talk.door == "webchat")
+        try:
+            await door.play(held, talk, step)
+        except Refusal as refusal:
+            self.refused += 1
+            if not refusable:
+                self.surprises.append(f"{talk.door} refused #{step.tags[0]} ({step.kind}): {refusal}")
+        except (ClientError, OSError, TimeoutError) as error:
+            self.surprises.append(
+                f"{talk.door} broke on #{step.tags[0]} ({step.kind}): {type(error).__name__}: {error}"
+            )
+        else:
+            self.accepted += requests
+            if refusable:
+                self.surprises.append(f"{talk.door} took #{step.tags[0]}, which was {step.kind}")
+
+    async def _settle(self, ledger: Ledger, wanted: Expected, answers: _Answers) -> None:
+        """Wait until everything is there, or nothing has come for a while."""
+        while ledger.missing(wanted) or answers.missing():
+            ledger.changed.clear()
+            try:
+                await asyncio.wait_for(ledger.changed.wait(), QUIET_S)
+            except TimeoutError:
+                return
+
+
+def _doors(config: Config, session: ClientSession, heard: Callable[[str], None], number: int) -> dict[Door, Entrance]:
+    """A door for each kind of channel the configuration has that the demo knows how to use."""
+    base = f"http://{config.http.host}:{config.http.port}"
+    doors: dict[Door, Entrance] = {}
+    for name, channel in config.channels.items():
+        settings: Any = channel.settings
+        if channel.type == "webhook" and settings.verify in ("hmac", "loopback", "none"):
+            secret = settings.webhook_secret.reveal() if settings.verify == "hmac" else None
+            doors["webhook"] = WebhookDoor(session, f"{base}/in/{name}", secret)
+        elif channel.type == "webchat":
+            doors["webchat"] = WebchatDoor(session, f"{base}/ch/{name}", heard)
+        elif channel.type == "email" and settings.smtp is not None:
+            doors["email"] = MailDoor(settings.smtp.host, settings.smtp.port, settings.addresses[0])
+        elif channel.type == "telegram" and settings.receive == "webhook":
+            secret = settings.webhook_secret.reveal()
+            doors["telegram"] = TelegramDoor(session, f"{base}/in/{name}", secret, 10_000 * (number + 1))
+    if not doors:
+        raise Misconfigured("channels", "none that the demo can write to (webhook, webchat, email, telegram)")
+    return doors
+
+
+def _forgeable(config: Config, doors: Mapping[Door, Entrance]) -> list[Door]:
+    proven: list[Door] = ["telegram"] if "telegram" in doors else []
+    if any(channel.type == "webhook" and getattr(channel.settings, "verify", "") == "hmac"
+           for channel in config.channels.values()):  # fmt: skip
+        proven.append("webhook")
+    return proven
+
+
+async def _behind(bus: Any, config: Config) -> int:
+    """Records of the queues that sinks have not taken yet, after a moment to finish."""
+    deadline = time.monotonic() + QUIET_S
+    while True:
+        behind = 0
+        for name in config.sinks:
+            behind += sum((await bus.lag(f"sink.{name}")).values())
+        if behind == 0 or time.monotonic() > deadline:
+            return behind
+        await asyncio.sleep(0.1)
+
+
+class _Answers:
+    """Our side: takes conversations from the queues and replies through the API, to those that the script names."""
+
+    def __init__(
+        self,
+        play: _Play,
+        config: Config,
+        session: ClientSession,
+        ledger: Ledger,
+        talks: Sequence[Talk],
+        answerable: set[Door],
+    ) -> None:
+        self._play = play
+        self._session = session
+        self._ledger = ledger
+        tokens = config.api.tokens
+        self._headers = {"Authorization": f"Bearer {tokens[0].reveal()}"} if tokens else {}
+        self._base = f"http://{config.http.host}:{config.http.port}/api/conversations"
+        answered = [talk for talk in talks if tokens and talk.answered and talk.door in answerable]
+        self._talks = {mark: talk for talk in answered for step in talk.steps for mark in step.tags}
+        self._numbers = {talk.number for talk in answered}
+
+    @property
+    def count(self) -> int:
+        """Replies there should be."""
+        return len(self._numbers)
+
+    async def give(self) -> None:
+        while True:
+            conversation, mark = await self._ledger.waiting.get()
+            talk = self._talks.get(mark)
+            if talk is not None and self._mark_of(talk) not in self._play.replies_asked:
+                await self._reply(conversation, talk)
+
+    async def _reply(self, conversation: str, talk: Talk) -> None:
+        mark = self._mark_of(talk)
+        body = {"type": "reply", "text": f"Hello {talk.person.name}, we are looking into it. {mark}"}
+        headers = {**self._headers, "Idempotency-Key": mark}
+        async with self._session.post(f"{self._base}/{conversation}/commands", json=body, headers=headers) as answer:
+            if answer.status == 202:
+                self._play.replies_asked[mark] = conversation
+            else:
+                self._play.surprises.append(f"reply to #{mark}: HTTP {answer.status} {(await answer.text())[:200]}")
+
+    def _mark_of(self, talk: Talk) -> str:
+        return f"re-{self._play.run_id}-{talk.number}"
+
+    def missing(self) -> int:
+        """Replies that nobody outside has got yet."""
+        return len(self._numbers) - len(self._play.replies_heard)
+
+    async def heard_by(self, talk: Talk) -> None:
+        if talk.number not in self._numbers:
+            return
+        heard = self._play.hearing(self._mark_of(talk))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(heard.wait(), QUIET_S)
+
+
+@dataclass
+class Result:
+    """What came of a play."""
+
+    play: _Play
+    ledger: Ledger
+    wanted: Expected
+    behind: int
+    seconds: float
+    replies_wanted: int
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything missing or too much, in sentences."""
+        found = [*self.play.surprises, *self.ledger.missing(self.wanted), *self.ledger.surplus(self.wanted)]
+        if self.behind:
+            found.append(f"{self.behind} records of the queues are not delivered to the sinks")
+        if len(self.play.replies_heard) < self.replies_wanted:
+            lacking = self.replies_wanted - len(self.play.replies_heard)
+            found.append(f"{lacking} of {self.replies_wanted} replies did not arrive")
+        return found
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def as_json(self) -> dict[str, Any]:
+        ledger, wanted = self.ledger, self.wanted
+        delivered = ledger.queued_records.total() - self.behind
+        return {
+            "ok": self.ok,
+            "conversations": {"expected": wanted.conversations, "got": len(ledger.conversations)},
+            "sent": {"expected": wanted.sent, "got": self.play.sent},
+            "accepted": {"expected": wanted.accepted, "got": self.play.accepted},
+            "refused": {"expected": wanted.refused, "got": self.play.refused},
+            "raw": {"expected": wanted.raw, "got": ledger.raw},
+            "unified": {
+                "expected": len(wanted.received) + len(wanted.edited),
+                "got": ledger.received.total() + ledger.edited.total(),
+            },
+            "duplicates_dropped": {"expected": wanted.copies, "got": wanted.copies - self._leaked()},
+            "dead_lettered": {"expected": wanted.dead, "got": ledger.dead.total()},
+            "delivered": {"expected": len(wanted.received), "got": delivered},
+            "replies_sent": {"expected": self.replies_wanted, "got": len(self.play.replies_heard)},
+            "routed": {name.partition(".")[2]: count for name, count in sorted(ledger.routed.items())},
+            "media": dict(ledger.media),
+            "door_to_queue_ms": self._latency(),
+            "seconds": round(self.seconds, 1),
+            "problems": self.problems,
+        }
+
+    def _leaked(self) -> int:
+        counts = [*self.ledger.received.values(), *self.ledger.edited.values()]
+        return sum(count - 1 for count in counts if count > 1)
+
+    def _latency(self) -> dict[str, float | None]:
+        times = sorted(self.ledger.queued_after.values())
+        if len(times) < 2:
+            return {"p50": None, "p95": None}
+        cuts = statistics.quantiles(times, n=20)
+        return {"p50": round(cuts[9] * 1000, 1), "p95": round(cuts[18] * 1000, 1)}
+
+    def show(self) -> None:
+        """The table, and what is wrong."""
+        summary = self.as_json()
+        rows = [
+            (name.replace("_", " "), part["expected"], part["got"], "" if part["expected"] == part["got"] else "!")
+            for name, part in summary.items()
+            if isinstance(part, dict) and "got" in part
+        ]
+        print_table("", ("", "expected", "got", ""), rows, right=(1, 2))
+        routed = ", ".join(f"{name} {count}" for name, count in summary["routed"].items())
+        out.print(f"\nrouted           {routed}", markup=False)
+        latency = summary["door_to_queue_ms"]
+        out.print(f"door to queue    p50 {latency['p50']} ms, p95 {latency['p95']} ms", markup=False)
+        out.print(f"time             {summary['seconds']} s", markup=False)
+        for problem in summary["problems"]:
+            out.print(f"  {problem}", style="red", markup=False)
+        if self.ok:
+            out.print("nothing lost, nothing twice", style="green")
+        else:
+            out.print("something is missing", style="bold red")
