@@ -44,7 +44,7 @@ def _stage(health: Health) -> dict[str, Any]:
         "tasks": len(health.tasks),
         "lag": sum(task.lag for task in health.tasks),
         "oldest_ms": max((task.oldest_ms for task in health.tasks), default=0),
-        "problems": [_problem(task) for task in health.tasks if task.state != "ready"],
+        "problems": [_problem(task) for task in health.tasks if task.state != "ready" or task.reason is not None],
     }
 
 

@@ -42,5 +42,13 @@ def test_a_paused_task_is_shown_and_does_not_make_the_stage_unready() -> None:
     assert b"token expired" in answer.body
 
 
+def test_a_task_that_works_in_part_says_what_does_not() -> None:
+    """One channel account rests, the others go on."""
+    answer = ready({"sinks": lambda: health("ready", "account main: token expired")})
+
+    assert answer.status == 200
+    assert b"account main: token expired" in answer.body
+
+
 def test_a_failed_task_does_not_kill_the_process() -> None:
     assert live({"router": lambda: health("failed")}).status == 200
