@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from omnibus.blobs import BlobStore
 from omnibus.bus.port import Out, Record
 from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.stage.step import dead_letter
-from omnibus.telemetry import facts
+from omnibus.telemetry import facts, metrics
 from sinks._engine.declaration import Destination, Receipt, Sink, SinkSettings, SinkTools
 from sinks._engine.envelope import Envelope, envelope_of
 from sinks._engine.patience import Patience
@@ -74,7 +75,9 @@ class DestinationHandler:
         wanted = [envelope for envelope in opened if envelope is not None and self._is_wanted(envelope)]
         if not wanted:
             return ()
+        began = time.monotonic()
         receipt = await self._ready().deliver(wanted)
+        metrics.current().observe("delivery_seconds", self._tools.name, seconds=time.monotonic() - began)
         facts.emit(facts.Delivered(sink=self._tools.name, records=len(wanted)))
         return [*receipt.also, *self._delivered(wanted, receipt)]
 

@@ -7,6 +7,7 @@ sent is never sent again, even when recording it failed.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,7 +21,7 @@ from omnibus.model import codec
 from omnibus.model.events import Outbound
 from omnibus.runtime import Runtime
 from omnibus.stage.step import dead_letter
-from omnibus.telemetry import facts
+from omnibus.telemetry import facts, metrics
 from sinks._engine.handler import with_body
 from sinks._engine.patience import Patience
 from sinks.channel_reply import report
@@ -97,7 +98,9 @@ class ReplyHandler:
         capabilities = account.account.channel.capabilities
         fitting = adapted(outbound, capabilities)
         check(fitting, capabilities, clock.now())
+        began = time.monotonic()
         result = await account.send(fitting)
+        metrics.current().observe("delivery_seconds", self._name, seconds=time.monotonic() - began)
         self._sent[message.id] = result
         if len(self._sent) > _REMEMBERED:
             self._sent.popitem(last=False)

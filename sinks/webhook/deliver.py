@@ -43,6 +43,8 @@ class WebhookSink:
             answer = await self._post(event)
             if answer.status == 410:
                 raise Misconfigured("url", "the receiver answers 410 Gone: it wants no more events")
+            if 300 <= answer.status < 400:
+                raise Misconfigured("url", f"the receiver has moved (HTTP {answer.status}); redirects are not followed")
             expect_ok(answer)
         return Receipt()
 

@@ -147,17 +147,21 @@ async def test_an_event_that_breaks_the_receiver_does_not_stop_the_others(
     await sink.deliver([envelope(installation, 1, "conv_good")])
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 301])
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422])
 async def test_a_refusal_is_final(installation: Installation, receiver: Receiver, status: int) -> None:
     receiver.answer = lambda _event: web.Response(status=status)
     with pytest.raises(Refused, match=f"HTTP {status}"):
         await sink_for(installation, receiver.url).deliver([envelope(installation)])
 
 
-async def test_gone_pauses_the_sink(installation: Installation, receiver: Receiver) -> None:
-    receiver.answer = lambda _event: web.Response(status=410)
-    with pytest.raises(Misconfigured, match="410 Gone"):
+@pytest.mark.parametrize(("status", "why"), [(410, "410 Gone"), (301, "has moved"), (308, "has moved")])
+async def test_a_receiver_that_left_pauses_the_sink(
+    installation: Installation, receiver: Receiver, status: int, why: str
+) -> None:
+    receiver.answer = lambda _event: web.Response(status=status, headers={"Location": receiver.url})
+    with pytest.raises(Misconfigured, match=why):
         await sink_for(installation, receiver.url).deliver([envelope(installation)])
+    assert len(receiver.requests) == 1
 
 
 async def test_a_private_address_needs_leave(installation: Installation, receiver: Receiver) -> None:
