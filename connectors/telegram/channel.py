@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -85,18 +85,24 @@ class _Update(msgspec.Struct, frozen=True):
     callback_query: _Pressed | None = None
 
 
+def pressed_button(update: bytes) -> str | None:
+    """The id of the press when the update is one of a button below a message, otherwise (or for garbage) None."""
+    try:
+        query = msgspec.json.decode(update, type=_Update).callback_query
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return None if query is None else query.id
+
+
 def answer(request: Request) -> Answer:
     """A pressed button keeps its progress bar until it is answered, which may be done in the webhook's answer.
 
     https://core.telegram.org/bots/api#callbackquery, https://core.telegram.org/bots/api#making-requests-when-getting-updates
     """
-    try:
-        query = msgspec.json.decode(request.body, type=_Update).callback_query
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    press = pressed_button(request.body)
+    if press is None:
         return Answer()
-    if query is None:
-        return Answer()
-    call: dict[str, Any] = {"method": "answerCallbackQuery", "callback_query_id": query.id}
+    call = {"method": "answerCallbackQuery", "callback_query_id": press}
     return Answer(body=msgspec.json.encode(call), content_type="application/json")
 
 

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from connectors.telegram.api import BotApi, Conflict
-from connectors.telegram.channel import TelegramSettings
+from connectors.telegram.channel import TelegramSettings, pressed_button
 from omnibus import clock
 from omnibus.channel.receive import ReceiverTools
 from omnibus.errors import Misconfigured, Overloaded, Refused, TryAgain
@@ -52,13 +52,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     pressed: str | None = None
 
 
-class _Pressed(msgspec.Struct, frozen=True):
-    id: str
-
-
-class _Head(msgspec.Struct, frozen=True):
+class _Numbered(msgspec.Struct, frozen=True):
     update_id: int
-    callback_query: _Pressed | None = None
 
 
 class TelegramPoller:
@@ -71,6 +66,8 @@ class TelegramPoller:
         self._sleep = sleep
         self._settings: TelegramSettings = tools.account.settings
         self._api = BotApi(tools.http, self._settings)
+        self._answered = False
+        """False until the first answer, which we want at once: it shows whether all is well."""
 
     async def run(self) -> None:
         """Raises Misconfigured (wrong token, another receiver), TryAgain (Telegram is away), Fenced."""
@@ -79,6 +76,7 @@ class TelegramPoller:
             await self._api.call("deleteWebhook", {"drop_pending_updates": False})
         while True:
             updates = await self._patiently_fetch(cursor)
+            self._answered = True
             self._tools.status("ok")
             if updates:
                 # The highest of this answer, whatever stood before: after a week of silence Telegram begins to count
@@ -108,7 +106,7 @@ class TelegramPoller:
                 await self._sleep(CONFLICT_PAUSE.total_seconds())
 
     async def _fetch(self, cursor: Cursor) -> Sequence[Fetched]:
-        wait = self._settings.poll_timeout
+        wait = self._settings.poll_timeout if self._answered else timedelta(0)
         params: dict[str, object] = {
             "limit": BATCH,
             "timeout": int(wait.total_seconds()),
@@ -164,10 +162,10 @@ def _updates(result: msgspec.Raw) -> Sequence[Fetched]:
     """The updates of an answer, each with its own bytes. Raises TryAgain when it is no list of updates."""
     try:
         found = [bytes(json) for json in msgspec.json.decode(result, type=list[msgspec.Raw])]
-        heads = [(msgspec.json.decode(json, type=_Head), json) for json in found]
+        numbers = [msgspec.json.decode(json, type=_Numbered).update_id for json in found]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise TryAgain("Telegram answered with something that is no list of updates") from None
     return [
-        Fetched(update_id=head.update_id, json=json, pressed=head.callback_query.id if head.callback_query else None)
-        for head, json in heads
+        Fetched(update_id=number, json=json, pressed=pressed_button(json))
+        for number, json in zip(numbers, found, strict=True)
     ]

@@ -113,7 +113,8 @@ class FakeBotApi:
         async with self._changed:
             if offset <= last + 10:
                 self.updates = [update for update in self.updates if update["update_id"] >= offset]
-            await self._changed.wait_for(lambda: bool(self.updates))
+            if call.params["timeout"] > 0:
+                await self._changed.wait_for(lambda: bool(self.updates))
             return self.updates[: call.params["limit"]]
 
     async def _getFile(self, call: Called) -> dict[str, Any]:  # noqa: N802 - the Bot API's own name

@@ -218,6 +218,16 @@ async def test_an_offset_from_before_a_long_silence_is_not_used(telegram: FakeBo
     assert numbers(await ingress.stored()) == [40]
 
 
+async def test_the_first_poll_comes_back_at_once_to_show_that_all_is_well(
+    telegram: FakeBotApi, ingress: Ingress
+) -> None:
+    """A quiet bot must not leave the operator guessing for as long as a long poll lasts."""
+    async with running(TelegramPoller(ingress.tools())):
+        await telegram.until(lambda: len(telegram.called("getUpdates")) == 2)
+    assert [call.params["timeout"] for call in telegram.called("getUpdates")] == [0, 50]
+    assert ingress.states == [("ok", "")]
+
+
 async def test_a_webhook_that_is_still_set_is_taken_away_first(telegram: FakeBotApi, ingress: Ingress) -> None:
     telegram.webhook_is_set = True
     async with running(TelegramPoller(ingress.tools())):
