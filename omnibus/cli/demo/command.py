@@ -221,8 +221,7 @@ class _Play:
                 await answers.heard_by(talk)
 
     async def _step(self, talk: Talk, step: Step, door: Entrance, held: Any, ledger: Ledger) -> None:
-        requests = 2 if step.kind == "early_edit" else 1
-        self.sent += requests
+        self.sent += step.requests
         for mark in step.tags:
             ledger.accepted_at.setdefault(mark, time.perf_counter())
         refusable = step.kind == "forged" or (step.kind == "broken" and talk.door == "webchat")
@@ -237,7 +236,7 @@ class _Play:
                 f"{talk.door} broke on #{step.tags[0]} ({step.kind}): {type(error).__name__}: {error}"
             )
         else:
-            self.accepted += requests
+            self.accepted += step.requests
             if refusable:
                 self.surprises.append(f"{talk.door} took #{step.tags[0]}, which was {step.kind}")
 

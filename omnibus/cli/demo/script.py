@@ -29,6 +29,11 @@ class Step:
         """What the request looks like: for a copy, what it copies."""
         return self.repeats or self.kind
 
+    @property
+    def requests(self) -> int:
+        """How many requests it takes: an edit that overtakes its message is two."""
+        return 2 if self.shape == "early_edit" else 1
+
     def text(self, index: int = 0) -> str:
         """The words with their mark in front, as a customer puts an order number."""
         return f"#{self.tags[index]} {self.words}"
@@ -124,20 +129,21 @@ def expected(talks: Sequence[Talk]) -> Expected:
     """Counted from the scripts alone."""
     received: set[str] = set()
     edited: set[str] = set()
-    sent = accepted = refused = copies = dead = at_the_door = 0
+    sent = accepted = refused = copies = dead = at_the_door = split = 0
     for talk in talks:
         for step in talk.steps:
-            sent += 2 if step.kind == "early_edit" else 1
+            sent += step.requests
             if step.kind == "forged" or (step.kind == "broken" and talk.door == "webchat"):
                 refused += 1
                 continue
-            accepted += 2 if step.kind == "early_edit" else 1
+            accepted += step.requests
+            split += step.kind == "broken" and talk.door == "email"  # it names no earlier mail: a thread of its own
             if step.kind == "broken" and talk.door in ("webhook", "telegram"):
                 dead += 1
             elif step.kind == "edit":
                 edited |= set(step.tags)
             elif step.kind == "again":
-                copies += len(step.tags)
+                copies += step.requests * len(step.tags)
                 at_the_door += talk.door == "webchat"  # the chat knows its own frames: a copy is not stored again
             else:
                 received |= set(step.tags)
@@ -151,5 +157,5 @@ def expected(talks: Sequence[Talk]) -> Expected:
         raw=accepted - at_the_door,
         copies=copies,
         dead=dead,
-        conversations=len(talks),
+        conversations=len(talks) + split,
     )
