@@ -185,16 +185,20 @@ def recipients_of(raw: RawEvent, mail: Mail) -> list[str]:
 
 def deliveries(raw: RawEvent, mail: Mail, report: Report) -> Iterator[Delivery]:
     """What became of our mail, for each recipient the server reports on."""
+    target = report.original_id or ""
+    ours = minted(target)
+    links = (*((f"c:{ours[1]}",) if ours is not None else ()), f"m:{target}")
     for index, failure in enumerate(report.failures):
         status = _delivery_status(failure)
         yield Delivery(
             thread=MAILBOX,
             at=_sent_at(raw, mail),
             native_id=f"{native_id_of(raw, mail)}#{index}",
-            target=report.original_id or "",
+            target=target,
             status=status,
             reason=_reason(failure) if status == "failed" else None,
             recipient=failure.recipient,
+            links=links,
         )
 
 
