@@ -74,7 +74,7 @@ function safeUrl(text, protocols) {
 function clockTime(ms) {
   var at = new Date(ms);
   var today = at.toDateString() === new Date().toDateString();
-  var form = { hour: '2-digit', minute: '2-digit' };
+  var form = { hour: 'numeric', minute: '2-digit' };
   if (!today) { form.day = 'numeric'; form.month = 'short'; }
   return new Intl.DateTimeFormat(locale, form).format(at);
 }
@@ -117,7 +117,7 @@ try {
 
 var badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
 var launcher = h('button', { class: 'launcher', type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'dialog',
-  'aria-controls': 'panel', 'aria-label': T.open, onclick: toggle }, icon(ICON.chat), badge);
+  'aria-controls': 'panel', 'aria-label': T.open, onclick: toggle }, icon(ICON.chat), icon(ICON.close), badge);
 var heading = h('h2', { id: 'title', text: data.title || T.title });
 var status = h('p', { class: 'status', role: 'status', hidden: true });
 var log = h('div', { class: 'log', role: 'log', 'aria-live': 'polite', 'aria-label': T.log, tabindex: '0' });
@@ -224,8 +224,9 @@ function place(item) {
 }
 
 function keyOf(item) { return item.entry.key || '~'; }
-function nearEnd() { return log.scrollHeight - log.scrollTop - log.clientHeight < 80; }
+function nearEnd(slack) { return log.scrollHeight - log.scrollTop - log.clientHeight < 80 + (slack || 0); }
 function toEnd() { log.scrollTop = log.scrollHeight; }
+function toEndIfNear(slack) { if (nearEnd(slack)) toEnd(); }
 
 function draw(item) {
   var entry = item.entry, mine = entry.author === 'visitor';
@@ -248,7 +249,7 @@ function draw(item) {
 function drawMeta(item) {
   var meta = item.meta, mine = item.entry.author === 'visitor';
   meta.textContent = '';
-  meta.appendChild(h('time', { text: clockTime(item.entry.key ? parseInt(item.entry.key, 10) : Date.now()) }));
+  meta.appendChild(h('time', { dir: 'auto', text: clockTime(item.entry.key ? parseInt(item.entry.key, 10) : Date.now()) }));
   item.el.classList.toggle('failed', item.state === 'failed');
   if (!mine) return;
   if (item.state === 'failed') {
@@ -277,12 +278,15 @@ function drawFile(file) {
   var url = safeUrl(file.url || '', ['http:', 'https:', 'blob:']);
   var kind = (file.mime || '').split('/')[0];
   if (!url) return h('span', { class: 'doc' }, icon(ICON.file), h('span', { text: file.name }));
-  if (kind === 'image') {
-    var picture = h('img', { src: url, alt: file.name, onload: function () { if (nearEnd()) toEnd(); } });
-    return h('a', { class: 'pic', href: url, target: '_blank', rel: 'noopener noreferrer' }, picture);
-  }
   if (kind === 'audio' || kind === 'video') return h(kind, { src: url, controls: true, preload: 'metadata', 'aria-label': file.name });
-  return h('a', { class: 'doc', href: url, target: '_blank', rel: 'noopener noreferrer' }, icon(ICON.file), h('span', { text: file.name }));
+  var link = { class: 'doc', href: url, target: '_blank', rel: 'noopener noreferrer' };
+  var named = h('a', link, icon(ICON.file), h('span', { text: file.name }));
+  if (kind !== 'image') return named;
+  link.class = 'pic';
+  var shown = h('a', link, h('img', { src: url, alt: file.name,
+    onload: function () { toEndIfNear(240); },
+    onerror: function () { if (shown.parentNode) shown.parentNode.replaceChild(named, shown); } }));
+  return shown;
 }
 
 function drawOptions(entry) {
