@@ -142,12 +142,13 @@ def _check_content(turn: Turn, reply: Reply) -> None:
     kind = str(reply.content.__struct_config__.tag)
     if kind not in SENDABLE:
         raise Refused("UNSUPPORTED_OPERATION", f"{kind} is nothing that can be sent")
-    account = turn.conversation.channel_account_id
-    if turn.plan.accounts and account not in turn.plan.accounts:
-        raise Refused("CHANNEL_BAD_CONFIGURATION", f"the account {account} is no longer configured")
-    sends = turn.plan.account(account).sends
-    if sends is not None and not sends:
-        raise Refused("UNSUPPORTED_OPERATION", f"{turn.conversation.channel} can receive only")
+    channel, account = turn.conversation.channel, turn.conversation.channel_account_id
+    plan = turn.plan.accounts.get(account)
+    # Its topic would not be there: one such reply must not stop the partition.
+    if plan is None or plan.channel not in (None, channel):
+        raise Refused("CHANNEL_BAD_CONFIGURATION", f"there is no {channel} account {account} any more")
+    if plan.sends is not None and not plan.sends:
+        raise Refused("UNSUPPORTED_OPERATION", f"{channel} can receive only")
 
 
 def _message_of(turn: Turn, reply: Reply) -> Message:

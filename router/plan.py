@@ -24,8 +24,9 @@ DAY_MS = 86_400_000
 
 
 class AccountPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What the router must know of a channel account. `sends` are the content kinds it takes, None for any."""
+    """What the router must know of a channel account: its channel, and the content kinds it takes (None: any)."""
 
+    channel: str | None = None
     inactivity_ms: int = DAY_MS
     sends: frozenset[str] | None = None
     reply_window_ms: int | None = None
@@ -158,6 +159,7 @@ def _account_plan(account: Account) -> AccountPlan:
     capabilities = account.channel.capabilities
     window = capabilities.reply_window
     return AccountPlan(
+        channel=account.channel.name,
         inactivity_ms=int(account.inactivity.total_seconds() * 1000),
         sends=capabilities.sends,
         reply_window_ms=None if window is None else int(window.duration.total_seconds() * 1000),

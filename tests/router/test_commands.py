@@ -141,8 +141,12 @@ def test_a_channel_that_only_receives_takes_no_reply(plan: Callable[..., Plan]) 
     assert failure(router) == ("message.delivery", "UNSUPPORTED_OPERATION")
 
 
-def test_a_reply_through_an_account_that_was_removed_is_answered(plan: Callable[..., Plan]) -> None:
-    router = Rehearsal(plan(accounts={"another": AccountPlan()}))
+@pytest.mark.parametrize("accounts", [{}, {"another": AccountPlan()}, {ACCOUNT: AccountPlan(channel="email")}])
+def test_a_reply_through_an_account_that_was_removed_is_answered(
+    plan: Callable[..., Plan], accounts: dict[str, AccountPlan]
+) -> None:
+    """Its outbound topic may never have been made: the partition must not stop at it."""
+    router = Rehearsal(plan(accounts=accounts))
     router.says("hi")
     router.commands(a_reply("hello"))
 
