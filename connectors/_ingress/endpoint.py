@@ -4,36 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from aiohttp import web
 
 from connectors._ingress import answers
 from connectors._ingress.body import read_body
 from connectors._ingress.limits import Gate, IngressLimits, TooLarge, TooSlow
+from connectors._ingress.refusals import Refusals
 from connectors._ingress.request import Masks, Proxies, raw_event_of, request_of
 from connectors._ingress.tools import AccountTools
 from omnibus.channel.receive import Answer, Request, Unacceptable, Unverified, Webhook
 from omnibus.errors import Overloaded, PublishRejected, PublishUnknown, TryAgain
-
-log = structlog.get_logger("omnibus.connectors")
+from omnibus.telemetry import metrics
 
 
 class Endpoint:
     """One account's webhook. The provider gets its 2xx once the log has the request, and not before."""
 
     def __init__(
-        self, webhook: Webhook, tools: AccountTools, gate: Gate, limits: IngressLimits, proxies: Proxies
+        self,
+        webhook: Webhook,
+        tools: AccountTools,
+        *,
+        gate: Gate,
+        limits: IngressLimits,
+        proxies: Proxies,
+        refusals: Refusals,
     ) -> None:
         self._webhook = webhook
         self._tools = tools
         self._gate = gate
         self._limits = limits
         self._proxies = proxies
+        self._refusals = refusals
+        self._channel = tools.account.channel.name
+        self._account = tools.account.name
         self._settings: Any = tools.account.settings
         self._masks = Masks(webhook, self._settings)
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one request; every refusal is one of `answers`."""
+        metrics.current().count("received", self._channel, self._account)
         try:
             with self._gate.share() as share:
                 if http.method not in self._webhook.methods and http.method != "GET":
@@ -72,8 +82,8 @@ class Endpoint:
                 return challenged
         raw = raw_event_of(
             request,
-            channel=self._tools.account.channel.name,
-            account=self._tools.account.name,
+            channel=self._channel,
+            account=self._account,
             verified=verified,
             masks=self._masks,
             attributes=dict(self._webhook.attributes(request, self._settings)),
@@ -82,5 +92,5 @@ class Endpoint:
         return self._webhook.answer(request)
 
     def _refused(self, reason: str, why: str, answer: web.Response) -> web.Response:
-        log.info("ingress.refused", account=self._tools.account.name, reason=reason, why=why, status=answer.status)
+        self._refusals.note(self._channel, self._account, reason, why)
         return answer

@@ -10,6 +10,7 @@ from datetime import timedelta
 import msgspec
 
 from omnibus.errors import OmnibusError, Overloaded
+from omnibus.telemetry import metrics
 
 
 class IngressLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,7 @@ class Gate:
             yield share
         finally:
             self.requests -= 1
-            self.bytes -= share.size
+            self._hold(-share.size)
             if not self.requests:
                 self._empty.set()
 
@@ -82,4 +83,8 @@ class Gate:
         """Count `size` bytes more; a request that comes alone is always let in."""
         if self.bytes and self.bytes + size > self._limits.max_in_flight_bytes:
             raise Overloaded(f"{self.bytes} bytes in hand", after=self._limits.retry_after)
+        self._hold(size)
+
+    def _hold(self, size: int) -> None:
         self.bytes += size
+        metrics.current().set("in_flight_bytes", value=self.bytes)

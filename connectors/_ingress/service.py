@@ -12,6 +12,7 @@ from connectors._ingress.app import AddRoutes, build_app
 from connectors._ingress.config import limits_of, proxies_of, tls_of
 from connectors._ingress.endpoint import Endpoint
 from connectors._ingress.limits import Gate
+from connectors._ingress.refusals import Refusals
 from connectors._ingress.status import Statuses
 from connectors._ingress.supervise import Supervisor
 from connectors._ingress.tools import AccountTools
@@ -43,6 +44,7 @@ class ConnectorsService:
         self._publisher = runtime.bus.publisher("connectors")
         self._statuses = Statuses(self._publisher, runtime.topics)
         self._supervisor = Supervisor(self._statuses)
+        self._refusals = Refusals()
         self._runner: web.AppRunner | None = None
         self.gate = Gate(self._limits)
         self.port = 0
@@ -98,7 +100,14 @@ class ConnectorsService:
     def _endpoints(self, tools: Mapping[str, AccountTools]) -> dict[str, Endpoint]:
         proxies = proxies_of(self._runtime.config.http)
         return {
-            name: Endpoint(webhook, account_tools, self.gate, self._limits, proxies)
+            name: Endpoint(
+                webhook,
+                account_tools,
+                gate=self.gate,
+                limits=self._limits,
+                proxies=proxies,
+                refusals=self._refusals,
+            )
             for name, account_tools in tools.items()
             if (webhook := webhook_of(account_tools.account)) is not None
         }

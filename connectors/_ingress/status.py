@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import structlog
 
@@ -15,12 +16,22 @@ from omnibus.channel.declaration import Account
 from omnibus.errors import Overloaded, PublishRejected, PublishUnknown
 from omnibus.model import codec, ids
 from omnibus.model.events import ChannelStatus
+from omnibus.telemetry import facts, metrics
 from omnibus.telemetry.redact import masked
 
 MAX_REASON_CHARS = 500
 _VERBS = {"ok": "connected", "degraded": "degraded", "disconnected": "disconnected"}
 
 log = structlog.get_logger("omnibus.connectors")
+
+
+class ChannelDegraded(facts.Fact, frozen=True, kw_only=True):
+    """A channel account works, but not as it should; it is tried again."""
+
+    level: ClassVar[facts.Level] = "warning"
+    channel: str
+    account: str
+    why: str
 
 
 class Statuses:
@@ -42,8 +53,9 @@ class Statuses:
         if self._states.get(account.name) == (state, reason):
             return
         self._states[account.name] = (state, reason)
-        write = log.info if state == "ok" else log.warning
-        write("channel.status", channel=account.channel.name, account=account.name, state=state, reason=reason)
+        facts.emit(_fact(account, state, reason))
+        connected = float(state != "disconnected")
+        metrics.current().set("channel_connected", account.channel.name, account.name, value=connected)
         task = asyncio.get_running_loop().create_task(self._publish(account, state, reason))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
@@ -59,6 +71,17 @@ class Statuses:
             await self._publisher.publish([codec.encode(event, self._topics.events)])
         except (PublishRejected, PublishUnknown, Overloaded) as error:
             log.warning("channel.status_unpublished", account=account.name, state=state, why=str(error))
+
+
+def _fact(account: Account, state: State, reason: str) -> facts.Fact:
+    channel, name = account.channel.name, account.name
+    match state:
+        case "ok":
+            return facts.ChannelConnected(channel=channel, account=name)
+        case "degraded":
+            return ChannelDegraded(channel=channel, account=name, why=reason)
+        case "disconnected":
+            return facts.ChannelDisconnected(channel=channel, account=name, why=reason)
 
 
 def _event(account: Account, state: State, reason: str) -> codec.Event:

@@ -20,6 +20,7 @@ from omnibus.channel.declaration import Part
 from omnibus.channel.receive import HttpReceiver, Receiver
 from omnibus.channel.registry import load_part
 from omnibus.errors import Fenced, Misconfigured, TryAgain
+from omnibus.telemetry import facts
 
 log = structlog.get_logger("omnibus.connectors")
 
@@ -56,6 +57,17 @@ class _Job:
 
     def receiver(self) -> Receiver:
         return self.kept if self.kept is not None else self.make()
+
+    def pause(self, error: Misconfigured) -> None:
+        for tools in self.tools:
+            facts.emit(
+                facts.ChannelPaused(
+                    channel=tools.account.channel.name,
+                    account=tools.account.name,
+                    setting=error.setting,
+                    why=error.why,
+                )
+            )
 
     def tell(self, state: Any, reason: str) -> None:
         for tools in self.tools:
@@ -118,7 +130,7 @@ class Supervisor:
                 await job.receiver().run()
                 wait = self._failed(job, began, "the receiver ended by itself")
             except Misconfigured as error:
-                log.error("receiver.paused", receiver=job.name, setting=error.setting, why=error.why)
+                job.pause(error)
                 job.tell("disconnected", str(error))
                 return
             except Fenced as error:

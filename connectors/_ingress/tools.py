@@ -13,6 +13,7 @@ from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
 from omnibus.http import Http
 from omnibus.model.raw import RawEvent
+from omnibus.telemetry import metrics
 
 State = Literal["ok", "degraded", "disconnected"]
 
@@ -31,9 +32,11 @@ class AccountTools:
 
     async def publish(self, raws: Sequence[RawEvent], also: Sequence[Out] = ()) -> None:
         await self.publisher.publish([*await self._records(raws), *also])
+        self._accepted(raws)
 
     async def publish_with_cursor(self, raws: Sequence[RawEvent], cursor: bytes) -> None:
         await self.publisher.publish_with_cursor(await self._records(raws), self._cursor_name, cursor)
+        self._accepted(raws)
 
     async def cursor(self) -> bytes | None:
         return await self.publisher.cursor(self._cursor_name)
@@ -43,6 +46,12 @@ class AccountTools:
 
     async def _records(self, raws: Sequence[RawEvent]) -> list[Out]:
         return [out for raw in raws for out in await records_of(raw, self.account.channel, self.topics, self.blobs)]
+
+    def _accepted(self, raws: Sequence[RawEvent]) -> None:
+        counters, name = metrics.current(), self.account.channel.name
+        if raws and raws[0].transport != "webhook":  # the front door counts its requests when they come
+            counters.count("received", name, self.account.name, by=len(raws))
+        counters.count("accepted", name, self.account.name, by=len(raws))
 
     @property
     def _cursor_name(self) -> str:
