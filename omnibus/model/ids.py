@@ -11,11 +11,8 @@ from hashlib import blake2b
 
 def derive(prefix: str, *parts: str | int | None) -> str:
     """An id of 32 hexadecimal digits behind `prefix`, a function of `parts` alone; None differs from ''."""
-    digest = blake2b(digest_size=16, person=prefix.encode()[:16])
-    for part in parts:
-        data = b"" if part is None else str(part).encode("utf-8", "surrogatepass")
-        digest.update((-1 if part is None else len(data)).to_bytes(4, "big", signed=True))
-        digest.update(data)
+    framed = "".join(["~" if part is None else f"{len(text := str(part))}:{text}" for part in parts])
+    digest = blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=16, person=prefix.encode()[:16])
     return f"{prefix}_{digest.hexdigest()}"
 
 
