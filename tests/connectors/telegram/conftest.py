@@ -25,11 +25,6 @@ from omnibus.http import Http
 from omnibus.model.raw import RawEvent, decode_raw
 
 TOKEN = "7000000900:invented-token"
-CONFLICT = {
-    "ok": False,
-    "error_code": 409,
-    "description": "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-}
 
 
 @dataclass
@@ -195,11 +190,11 @@ class Ingress:
         self._blobs = blobs
         self._bus = bus
 
-    def tools(self, settings: TelegramSettings | None = None) -> AccountTools:
+    def tools(self, settings: TelegramSettings | None = None, made: type[AccountTools] = AccountTools) -> AccountTools:
         account = self._account
         if settings is not None:
             account = Account(name=account.name, channel=CHANNEL, settings=settings, inactivity=CHANNEL.inactivity)
-        return AccountTools(
+        return made(
             account=account,
             http=self._http,
             blobs=self._blobs,
