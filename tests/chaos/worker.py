@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ TIMER_MS = 400
 class UnfencedBus(EmbeddedBus):
     """A bus that lets a superseded owner commit."""
 
-    def fence(self, txn: Txn, claim: Claim, partition: int, epoch: int) -> None:
+    def fence(self, txn: Txn, claim: Claim, epochs: Mapping[int, int]) -> None:
         return
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
@@ -28,6 +29,7 @@ from omnibus.bus.port import ReadTable, Record, Runner, SinkSpec, StageSpec, Tas
 from omnibus.errors import Misconfigured
 from omnibus.stage.contract import SinkHandler, Stage
 
+_SWITCH_S = 0.0005
 _READ_BYTES = 16 * 1024 * 1024
 
 
@@ -53,10 +55,16 @@ class EmbeddedBus:
         self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
+        # The writer's thread shares the interpreter with the loop; at the default (5 ms) a busy loop starves commits.
+        sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         waker = Waker()
         writer = await Writer.start(self._path / FILE, waker.records_came)
-        reader = Reader(self._path / FILE)
+        try:
+            reader = Reader(self._path / FILE)
+        except BaseException:
+            await writer.close(1.0)
+            raise
         self._core = Core(
             writer=writer,
             reader=reader,
@@ -74,9 +82,9 @@ class EmbeddedBus:
             asyncio.create_task(self._housekeeper.work(), name="bus: housekeeping"),
         ]
 
-    def fence(self, txn: Txn, claim: Claim, partition: int, epoch: int) -> None:
-        """Runs inside every step's transaction: raises Fenced when the partition has another owner or epoch."""
-        leases.hold(txn, claim, partition, epoch)
+    def fence(self, txn: Txn, claim: Claim, epochs: Mapping[int, int]) -> None:
+        """Runs inside every step's transaction: raises Fenced when a partition has another owner or epoch."""
+        leases.hold(txn, claim, epochs)
 
     async def close(self, deadline_s: float = 10.0) -> None:
         if self._core is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from omnibus.blobs import BlobStore
@@ -15,8 +15,8 @@ from omnibus.bus.embedded.schema import PARTITION_BITS
 from omnibus.bus.embedded.txn import Txn
 from omnibus.bus.embedded.writer import Writer
 
-Fence = Callable[[Txn, Claim, int, int], None]
-"""Called inside the transaction of every step with claim, partition and epoch; raises Fenced."""
+Fence = Callable[[Txn, Claim, Mapping[int, int]], None]
+"""Called inside the transaction of every step with the claim and each partition's epoch; raises Fenced."""
 
 
 class Waker:

@@ -123,7 +123,7 @@ class Housekeeper:
                 await self._core.writer.run(partial(self._delete, tp=tp, below=below, epoch=epoch))
 
     def _delete(self, txn: Txn, tp: int, below: int, epoch: int) -> None:
-        leases.hold(txn, self._claim, 0, epoch)
+        leases.hold(txn, self._claim, {0: epoch})
         run = txn.connection.execute
         run("DELETE FROM rec WHERE id>=? AND id<?", (record_id(tp, 0), record_id(tp, below)))
         run("UPDATE tail SET first=max(first, ?) WHERE tp=?", (below, tp))
@@ -140,7 +140,7 @@ class Housekeeper:
             pass
 
     def _bury_some(self, txn: Txn, topic: Topic, before_ms: int, limit: int, epoch: int) -> bool:
-        leases.hold(txn, self._claim, 0, epoch)
+        leases.hold(txn, self._claim, {0: epoch})
         low, high = record_id(tp_of(topic.id, 0), 0), record_id(tp_of(topic.id + 1, 0), 0)
         rows = txn.connection.execute(
             "SELECT id, key FROM rec WHERE id>=? AND id<? AND value IS NULL AND ts<? LIMIT ?",

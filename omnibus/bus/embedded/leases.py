@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 import msgspec
 
 from omnibus.bus.embedded.owner import is_dead
+from omnibus.bus.embedded.schema import PARTITION_BITS
 from omnibus.bus.embedded.txn import Txn
 from omnibus.errors import Fenced
 
@@ -112,14 +114,19 @@ def _announce(txn: Txn, group: int) -> None:
     txn.connection.execute("UPDATE grp SET generation=generation+1 WHERE id=?", (group,))
 
 
-def hold(txn: Txn, claim: Claim, part: int, epoch: int) -> None:
-    """The fence: extend the lease, or raise Fenced when another owner or a newer epoch has it."""
+def hold(txn: Txn, claim: Claim, epochs: Mapping[int, int]) -> None:
+    """The fence: extend the leases of these partitions, or raise Fenced when one has another owner or epoch now."""
+    marks = ",".join("?" * len(epochs))
     held = txn.connection.execute(
-        "UPDATE lease SET until_ms=? WHERE grp=? AND part=? AND owner=? AND epoch=?",
-        (claim.until_ms(), claim.group, part, claim.owner, epoch),
+        f"UPDATE lease SET until_ms=? WHERE grp=? AND owner=? AND (epoch<<{PARTITION_BITS} | part) IN ({marks})",  # noqa: S608  # marks only
+        (claim.until_ms(), claim.group, claim.owner, *(_held(part, epoch) for part, epoch in epochs.items())),
     )
-    if held.rowcount != 1:
-        raise Fenced(f"partition {part} has another owner now")
+    if held.rowcount != len(epochs):
+        raise Fenced(f"of partitions {sorted(epochs)}, {len(epochs) - held.rowcount} have another owner now")
+
+
+def _held(part: int, epoch: int) -> int:
+    return epoch << PARTITION_BITS | part
 
 
 def renew(txn: Txn, claim: Claim, part: int) -> int:

@@ -113,10 +113,9 @@ class SinkPart:
         fence, part, epoch = core.fence, self.id.partition, self.epoch
 
         def commit(txn: Txn) -> None:
-            fence(txn, claim, part, epoch)
+            fence(txn, claim, {part: epoch})
             txn.append(batch)
-            for tp, position, acked in moves:
-                txn.move(claim.group, tp, position, acked)
+            txn.move(claim.group, moves)
 
         return commit
 

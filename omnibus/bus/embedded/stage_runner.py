@@ -19,7 +19,7 @@ from omnibus.bus.embedded.schema import tp_of
 from omnibus.bus.embedded.state import TaskState
 from omnibus.bus.embedded.table import LatestTable
 from omnibus.bus.embedded.task import Input, StageTask
-from omnibus.bus.embedded.txn import Batch, Txn
+from omnibus.bus.embedded.txn import Batch, Txn, merged
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskHealth, TaskId
 from omnibus.errors import Fenced, Misconfigured
 from omnibus.stage.contract import Stage, Timer
@@ -173,7 +173,7 @@ class StageRunner(GroupRunner[StageTask]):
             )
             step.result = run_step(task.stage, self._spec, context, step.records, due, self._core.dead_letters)
             self._sweep(task, step.result.delta, now_ms)
-            step.batch = self._core.catalog.prepare(step.result.outs)
+            step.batch = self._core.catalog.prepare(step.result.outs, checked=True)
         except Exception as error:
             self._failed(task, error)
             return False
@@ -240,25 +240,30 @@ class StageRunner(GroupRunner[StageTask]):
     # --- committing -----------------------------------------------------------------------------
 
     async def _commit(self, steps: list[_Step]) -> None:
-        outcomes = await self._core.writer.run_all([self._job(step) for step in steps])
+        """All steps of the round as one job; when one of them is fenced, each for itself."""
+        outcomes = await self._core.writer.run_all([self._job(steps)]) * len(steps)
+        if len(steps) > 1 and isinstance(outcomes[0], Fenced):
+            # Fenced is certain: nothing was written. Any other failure may hide a commit and is never repeated.
+            outcomes = await self._core.writer.run_all([self._job([step]) for step in steps])
         for step, outcome in zip(steps, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 self._failed(step.task, outcome)
             else:
                 self._committed_step(step)
 
-    def _job(self, step: _Step) -> Callable[[Txn], None]:
-        """Outputs, state, timers and position in one savepoint, behind the fence."""
-        group, part, epoch = self._claim.group, step.task.id.partition, step.task.epoch
-        positions = [(source.tp, source.position) for source in step.task.inputs]
-        fence, claim, batch, delta = self._core.fence, self._claim, step.batch, step.result.delta
+    def _job(self, steps: list[_Step]) -> Callable[[Txn], None]:
+        """Outputs, state, timers and positions together, behind the fence."""
+        group, fence, claim = self._claim.group, self._core.fence, self._claim
+        epochs = {step.task.id.partition: step.task.epoch for step in steps}
+        moves = [(source.tp, source.position, None) for step in steps for source in step.task.inputs]
+        deltas = {tp_of(group, step.task.id.partition): step.result.delta for step in steps}
+        batch = merged([step.batch for step in steps])
 
         def commit(txn: Txn) -> None:
-            fence(txn, claim, part, epoch)
+            fence(txn, claim, epochs)
             txn.append(batch)
-            txn.apply_state(tp_of(group, part), delta)
-            for tp, offset in positions:
-                txn.move(group, tp, offset)
+            txn.apply_state(deltas)
+            txn.move(group, moves)
 
         return commit
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
+from omnibus.bus.embedded.bulk import run_for_rows
 from omnibus.bus.embedded.schema import OFFSET_BITS, PARTITION_BITS, PARTITION_MASK, record_id
 
 Row = tuple[int, bytes | None, bytes | None, bytes | None]
 """ts_ms, key, value, encoded headers."""
 
 T = TypeVar("T")
+_FORGET_AT_ONCE = 16
+_FORGET = f"DELETE FROM st WHERE task=? AND k IN ({','.join('?' * _FORGET_AT_ONCE)})"  # noqa: S608  # marks only
+_decode_pairs = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
 class Batch(msgspec.Struct):
@@ -27,6 +31,18 @@ class Batch(msgspec.Struct):
     size: int
 
 
+def merged(batches: Iterable[Batch]) -> Batch:
+    """All rows in one batch, in order; where each record went is not kept."""
+    rows: dict[int, list[Row]] = {}
+    whole = Batch(rows, set(), [], 0)
+    for batch in batches:
+        for tp, more in batch.rows.items():
+            rows.setdefault(tp, []).extend(more)
+        whole.tables |= batch.tables
+        whole.size += batch.size
+    return whole
+
+
 class Txn:
     """The writer's connection in the hands of one job. `touched` collects the topics that got records."""
 
@@ -36,23 +52,30 @@ class Txn:
 
     def append(self, batch: Batch) -> dict[int, int]:
         """Append the rows; returns the first offset written in each partition."""
-        bases: dict[int, int] = {}
-        for tp, rows in batch.rows.items():
-            base = self._next_offset(tp)
-            bases[tp] = base
-            first = record_id(tp, base)
-            self.connection.executemany(
-                "INSERT INTO rec VALUES(?,?,?,?,?)", [(first + i, *row) for i, row in enumerate(rows)]
-            )
-            if tp in batch.tables:
-                self._supersede(tp, first, rows)
-            self.connection.execute("UPDATE tail SET next=? WHERE tp=?", (base + len(rows), tp))
-            self.touched.add(tp >> PARTITION_BITS)
+        if not batch.rows:
+            return {}
+        bases = self._next_offsets(batch.rows)
+        numbered = [
+            (record_id(tp, bases[tp]) + i, *row) for tp, rows in batch.rows.items() for i, row in enumerate(rows)
+        ]
+        run_for_rows(self.connection, "INSERT INTO rec VALUES {}", "(?,?,?,?,?)", numbered)
+        for tp in batch.tables:
+            self._supersede(tp, record_id(tp, bases[tp]), batch.rows[tp])
+        ends = [(tp, 0, base + len(batch.rows[tp])) for tp, base in bases.items()]
+        moved = "INSERT INTO tail VALUES {} ON CONFLICT(tp) DO UPDATE SET next=excluded.next"
+        run_for_rows(self.connection, moved, "(?,?,?)", ends)
+        self.touched.update(tp >> PARTITION_BITS for tp in bases)
         return bases
 
-    def _next_offset(self, tp: int) -> int:
-        row = self.connection.execute("SELECT next FROM tail WHERE tp=?", (tp,)).fetchone()
-        return int(row[0])
+    def _next_offsets(self, tps: Iterable[int]) -> dict[int, int]:
+        # One row for all: every row fetched would cost a turn of the interpreter lock.
+        tps = list(tps)
+        marks = ",".join("?" * len(tps))
+        (found,) = self.connection.execute(
+            f"SELECT json_group_array(json_array(tp, next)) FROM tail WHERE tp IN ({marks})",  # noqa: S608  # marks only
+            tps,
+        ).fetchone()
+        return dict(_decode_pairs(found))
 
     def _supersede(self, tp: int, first: int, rows: list[Row]) -> None:
         """A newer record of a key takes the place of the older one."""
@@ -64,23 +87,26 @@ class Txn:
                 run("DELETE FROM rec WHERE id=?", old)
             run("INSERT OR REPLACE INTO latest VALUES(?,?,?,?)", (topic, key, part, first + i))
 
-    def apply_state(self, task: int, delta: dict[bytes, bytes | None]) -> None:
-        """Write a step's state changes; None deletes."""
-        puts = [(task, key, value) for key, value in delta.items() if value is not None]
-        gone = [(task, key) for key, value in delta.items() if value is None]
-        if gone:
-            self.connection.executemany("DELETE FROM st WHERE task=? AND k=?", gone)
-        if puts:
-            self.connection.executemany(
-                "INSERT INTO st VALUES(?,?,?) ON CONFLICT(task,k) DO UPDATE SET v=excluded.v", puts
-            )
+    def apply_state(self, deltas: Mapping[int, Mapping[bytes, bytes | None]]) -> None:
+        """Write the state changes of some tasks; None deletes."""
+        puts: list[tuple[int, bytes, bytes]] = []
+        for task, delta in deltas.items():
+            puts += [(task, key, value) for key, value in delta.items() if value is not None]
+            self._forget(task, [key for key, value in delta.items() if value is None])
+        upsert = "INSERT INTO st VALUES {} ON CONFLICT(task,k) DO UPDATE SET v=excluded.v"
+        run_for_rows(self.connection, upsert, "(?,?,?)", puts)
 
-    def move(self, group: int, tp: int, offset: int, acked: bytes | None = None) -> None:
-        """Set the position of a group in a partition; `acked` holds acknowledgements beyond it (sinks only)."""
-        self.connection.execute(
-            "INSERT INTO pos VALUES(?,?,?,?) ON CONFLICT(grp,tp) DO UPDATE SET off=excluded.off, acked=excluded.acked",
-            (group, tp, offset, acked),
-        )
+    def _forget(self, task: int, keys: list[bytes]) -> None:
+        for at in range(0, len(keys), _FORGET_AT_ONCE):
+            some = keys[at : at + _FORGET_AT_ONCE]
+            # Filled up with the last one: one text of the statement for any number of keys.
+            self.connection.execute(_FORGET, (task, *some, *some[-1:] * (_FORGET_AT_ONCE - len(some))))
+
+    def move(self, group: int, moves: Sequence[tuple[int, int, bytes | None]]) -> None:
+        """Set positions of a group: partition, offset, and the acknowledgements beyond it (sinks only)."""
+        rows = [(group, *move) for move in moves]
+        moved = "INSERT INTO pos VALUES {} ON CONFLICT(grp,tp) DO UPDATE SET off=excluded.off, acked=excluded.acked"
+        run_for_rows(self.connection, moved, "(?,?,?,?)", rows)
 
 
 Job = Callable[[Txn], T]
