@@ -36,13 +36,19 @@ from omnibus.model.events import (
     Transfer,
 )
 from router import control
-from router.control import MAX_ATTRIBUTES, MAX_TAGS
+from router.control import MAX_TAGS
 from router.messages import CLOSED, answered, reopen
 from router.rules.ruleset import PRIORITIES
-from router.state import note_sent, recent_messages, remember_message
+from router.state import cut, note_sent, recent_messages, remember_message
 from router.turn import Turn
 
 ROUTER_SINK = "router"
+MAX_COMMAND_BYTES = 300_000
+"""What a command makes must fit into a record together with the conversation."""
+MAX_TAG_CHARS = 100
+MAX_ATTRIBUTE_BYTES = 4_096
+MAX_REASON_CHARS = 500
+MAX_SUMMARY_CHARS = 10_000
 SENDABLE = frozenset(
     {
         "text",
@@ -69,6 +75,8 @@ SENDABLE = frozenset(
 def carry_out(turn: Turn, event: Event, record: Record) -> None:
     """Do what a command says, or publish why not."""
     try:
+        if len(record.value or b"") > MAX_COMMAND_BYTES:
+            raise Refused("INVALID_COMMAND", f"larger than {MAX_COMMAND_BYTES} bytes")
         if turn.conversation.status == CLOSED:
             raise Refused("CONVERSATION_CLOSED", "the conversation is closed; the next message opens another")
         _may(turn, event.data.author if hasattr(event.data, "author") else None)
@@ -247,7 +255,8 @@ def _transfer(turn: Turn, event: Event) -> None:
     if kind == "automation":
         control.release(turn, "transferred")
     summary = transfer.summary or control.summary_of(recent_messages(turn.state))
-    control.give(turn, to, reason=transfer.reason, summary=summary)
+    reason = None if transfer.reason is None else cut(transfer.reason, MAX_REASON_CHARS)
+    control.give(turn, to, reason=reason, summary=None if summary is None else cut(summary, MAX_SUMMARY_CHARS))
 
 
 def _tag(turn: Turn, event: Event) -> None:
@@ -257,8 +266,10 @@ def _tag(turn: Turn, event: Event) -> None:
     before = turn.conversation
     tags = dict.fromkeys(name for name in (*before.tags, *tag.add) if name not in tag.remove)
     attributes = {**before.attributes, **tag.attributes}
-    if len(tags) > MAX_TAGS or len(attributes) > MAX_ATTRIBUTES:
-        raise Refused("INVALID_COMMAND", f"more than {MAX_TAGS} tags or {MAX_ATTRIBUTES} attributes")
+    if len(tags) > MAX_TAGS or any(len(name) > MAX_TAG_CHARS for name in tag.add):
+        raise Refused("INVALID_COMMAND", f"more than {MAX_TAGS} tags, or one of more than {MAX_TAG_CHARS} characters")
+    if len(msgspec.json.encode(attributes)) > MAX_ATTRIBUTE_BYTES:
+        raise Refused("INVALID_COMMAND", f"attributes of more than {MAX_ATTRIBUTE_BYTES} bytes")
     turn.change(tags=tuple(tags), priority=tag.priority or before.priority, attributes=attributes)
     changed = [name for name in ("tags", "priority", "attributes") if getattr(before, name) != _now(turn, name)]
     if changed:

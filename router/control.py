@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from omnibus.model.codec import encode_data
 from omnibus.model.content import text_of
 from omnibus.model.entities import ChannelIdentity, Controller, Message, RoutingDecision
 from omnibus.model.events import (
@@ -15,6 +16,7 @@ from omnibus.model.events import (
     ConversationUnassigned,
     RoutingDecided,
 )
+from omnibus.telemetry.metrics import current
 from router.rules.facts import Facts
 from router.rules.ruleset import Verdict
 from router.state import cut, recent_messages
@@ -26,6 +28,8 @@ SILENCE = "automation"
 NOBODY = Controller()
 MAX_SUMMARY_MESSAGES = 10
 MAX_SUMMARY_CHARS = 200
+MAX_WHOLE_BYTES = 500_000
+"""A message beyond this is handed over cut: a record the topic does not take would stop the partition."""
 MAX_TAGS = 50
 MAX_ATTRIBUTES = 50
 
@@ -82,8 +86,15 @@ def route(turn: Turn, message: Message | None, sender: ChannelIdentity | None = 
         inputs=verdict.inputs,
     )
     turn.publish("routing.decided", RoutingDecided(decision=decision), to_owner=False)
+    _count(verdict, kind, name)
     if kind in ("queue", "automation"):
         give(turn, Controller(type=kind, id=name), decision=decision, newest=message)
+
+
+def _count(verdict: Verdict, kind: str, name: str) -> None:
+    current().count("decisions", kind, name)
+    for rule in verdict.errors:
+        current().count("rule_errors", rule)
 
 
 def _apply(turn: Turn, verdict: Verdict) -> None:
@@ -136,7 +147,9 @@ def give(
 
 def _recent(turn: Turn, newest: Message | None) -> tuple[Message, ...]:
     recent = recent_messages(turn.state)
-    return tuple(newest if newest is not None and message.id == newest.id else message for message in recent)
+    if newest is None or len(encode_data(newest)) > MAX_WHOLE_BYTES:
+        return tuple(recent)
+    return tuple(newest if message.id == newest.id else message for message in recent)
 
 
 def _leave(turn: Turn, was: Controller, reason: str | None) -> None:

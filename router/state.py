@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 
-from omnibus.model.content import Attachment, Email, Media, Text
-from omnibus.model.entities import ChannelIdentity, Conversation, Message
+from omnibus.model.content import Attachment, Email, Media, Text, text_of
+from omnibus.model.entities import Author, ChannelIdentity, Conversation, Message
 from omnibus.model.events import MessageDelivery
 
 MAX_RECENT = 20
 MAX_TEXT = 2_000
+MAX_MESSAGE_BYTES = 16_000
 MAX_SENT = 50
 MAX_NATIVES = 100
 MAX_EARLY = 20
@@ -107,12 +108,33 @@ def change_message(state: ConversationState, message_id: str, change: Callable[[
 
 def shortened(message: Message) -> Message:
     """The message as the state keeps it: enough to read on, not a second copy of everything."""
-    return msgspec.structs.replace(
+    short = msgspec.structs.replace(
         message,
         content=_short_content(message.content),
         attachments=message.attachments[:MAX_ATTACHMENTS],
         quoted=None,
         pii=(),
+    )
+    return short if len(_pack(short)) <= MAX_MESSAGE_BYTES else _gist(message)
+
+
+def _gist(message: Message) -> Message:
+    """Of a message that is large in an unusual way: who, when, and the beginning of its words."""
+    author = message.author
+    return Message(
+        id=message.id,
+        conversation_id=message.conversation_id,
+        channel=message.channel,
+        channel_account_id=message.channel_account_id,
+        direction=message.direction,
+        visibility=message.visibility,
+        author=Author(type=author.type, id=author.id, display_name=cut(author.display_name or "", 100) or None),
+        content=Text(text=cut(text_of(message.content))),
+        status=message.status,
+        created_at=message.created_at,
+        received_at=message.received_at,
+        native=message.native,
+        auto_submitted=message.auto_submitted,
     )
 
 

@@ -31,6 +31,8 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "duplicates": ("Events of them that had come before.", ("channel",)),
     "parked": ("Raw events that could not be understood.", ("channel", "reason")),
     "dead_letters": ("Records put aside.", ("stage", "reason")),
+    "decisions": ("Routing decisions.", ("outcome", "target")),
+    "rule_errors": ("Messages for which a rule could not be evaluated and was passed by.", ("rule",)),
     "deliveries": ("Deliveries by sink and result.", ("sink", "result")),
     "facts": ("Things that happened, by kind.", ("fact",)),
 }

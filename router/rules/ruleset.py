@@ -135,21 +135,26 @@ class _Walk:
             if outcome is False:
                 self._note(self._rules.missed(index))
             elif outcome is not True:
-                self._errors.append(rule.name)
-                self._tried.append(Tried(target=rule.name, result="error", why=outcome))
+                self._failed(rule, outcome)
             elif self._matches(rule, index):
                 return True
         return False
 
     def _matches(self, rule: Rule, index: int) -> bool:
         if self._no_automation is not None and (rule.to or "").startswith("automation:"):
-            self._tried.append(Tried(target=rule.name, result="skipped", why=self._no_automation))
+            self._note(Tried(target=rule.name, result="skipped", why=self._no_automation))
             return False
-        self._tried.append(Tried(target=rule.name, result="matched", why=self._because(index)))
+        if rule.ends or len(self._matched) < MAX_TRIED:
+            self._tried.append(Tried(target=rule.name, result="matched", why=self._because(index)))
         self._matched.append(rule)
         if rule.to is not None:
             self._end = rule
         return rule.ends
+
+    def _failed(self, rule: Rule, outcome: bool | str) -> None:
+        if len(self._errors) < MAX_TRIED:
+            self._errors.append(rule.name)
+            self._tried.append(Tried(target=rule.name, result="error", why=str(outcome)))
 
     def _because(self, index: int) -> str | None:
         values = [f"{name} = {as_input(self._facts.value(name))!r}" for name in sorted(self._rules.reads(index))]
