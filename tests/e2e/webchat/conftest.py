@@ -9,34 +9,29 @@ import asyncio
 import base64
 import json
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
-from connectors._ingress.service import ConnectorsService
-from connectors.webchat.history import history_out
-from connectors.webchat.protocol import Entry
-from connectors.webchat.settings import WebchatSettings
-from omnibus.blobs import open_blobs
 from omnibus.bus.open import open_bus
 from omnibus.bus.topics import Topics
-from omnibus.channel.declaration import Account
-from omnibus.channel.registry import load_channel
-from omnibus.config.fields import Secret
-from omnibus.config.model import Config, Core, HttpSettings
-from omnibus.http import Http
-from omnibus.model.raw import RawEvent, decode_raw
-from omnibus.runtime import Runtime
+from omnibus.cli.plugins import known_types, settings_of
+from omnibus.cli.up import running
+from omnibus.config.load import loads
+from omnibus.model import content as c
+from omnibus.model.codec import Event, decode
 
+T = TypeVar("T")
 DEADLINE_S = 15.0
 ARTIFACTS = Path(__file__).parents[3] / "artifacts" / "webchat"
 FLAGS = (
@@ -61,7 +56,8 @@ const root = () => document.querySelector('omnibus-chat').shadowRoot;
 const $ = (what) => root().querySelector(what);
 const $$ = (what) => [...root().querySelectorAll(what)];
 const texts = () => $$('.m:not([hidden]) .bubble').map((one) => one.textContent);
-const focused = () => { const at = root().activeElement; return at && (at.getAttribute('aria-label') || at.textContent); };
+const focused = () => root().activeElement &&
+  (root().activeElement.getAttribute('aria-label') || root().activeElement.textContent);
 """
 
 
@@ -284,96 +280,124 @@ async def page(devtools: DevTools) -> AsyncIterator[Page]:
     assert page.complaints == []
 
 
+STAGES = ("connectors", "normalizer", "router", "sinks")
+CONFIG = """
+bus: "embedded:{folder}/bus"
+blobs: "file:{folder}/blobs"
+partitions: 2
+http: {{port: {port}}}
+api: {{tokens: [invented-api-token]}}
+channels:
+  site:
+    type: webchat
+    cookie_secret: invented-cookie-secret
+    typing_token: invented-typing-token
+    allowed_origins: ["{embedding}"]
+    title: Example Store
+    greeting: Hello! Ask us about your order, a delivery or an invoice.
+queues:
+  general: {{}}
+routes:
+  - {{name: everything, to: "queue:general"}}
+"""
+
+
 class Site:
-    """An installation with a web chat called `site`, and a page of another site that embeds it."""
+    """A whole installation with a web chat called `site`, and a page of another site that embeds it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._topics = Topics()
-        self._closing = AsyncExitStack()
-        self._port = 0
+        self._port = _free_port()
+        self._running = AsyncExitStack()
+        self._embedding = AsyncExitStack()
+        self._api = aiohttp.ClientSession()
         self.embedding = ""
 
     async def start(self) -> None:
-        """Start everything; after `stop` the same ports, and what was stored, are there again."""
+        """Start every stage; after `stop`, with what was stored before."""
         if not self.embedding:
             await self._start_embedding_page()
-        blobs = open_blobs(f"file:{self._folder / 'blobs'}")
-        self._bus = open_bus(f"embedded:{self._folder / 'bus'}", self._topics, blobs)
-        await self._bus.open()
-        table = self._topics.channel_table("webchat", "history")
-        await self._bus.ensure_topics(
-            self._topics.all_specs(
-                partitions=2, channels=["webchat"], queues=[], automations=[], channel_tables=[table]
-            )
-        )
-        self._publisher = self._bus.publisher("test")
-        self._http = Http()
-        self._service = ConnectorsService(
-            Runtime(
-                config=_config(self._port),
-                topics=self._topics,
-                bus=self._bus,
-                blobs=blobs,
-                http=self._http,
-                accounts={"site": self._account()},
-            )
-        )
-        await self._service.start()
-        self._port = self._service.port
+        text = CONFIG.format(folder=self._folder, port=self._port, embedding=self.embedding)
+        config = loads(text, settings_of=settings_of, known_types=known_types)
+        await self._running.enter_async_context(running(config, STAGES))
 
     async def stop(self) -> None:
-        await self._service.drain(5.0)
-        await self._http.close()
-        await self._bus.close()
+        await self._running.aclose()
 
     async def close(self) -> None:
+        await self._api.close()
         await self.stop()
-        await self._closing.aclose()
+        await self._embedding.aclose()
 
     @property
     def demo(self) -> str:
         return f"http://127.0.0.1:{self._port}/ch/site/"
 
-    async def thread(self) -> str:
-        """The one thread there is, as soon as somebody has written."""
-        async with asyncio.timeout(DEADLINE_S):
-            while not (raws := await self.raws()):
-                await asyncio.sleep(0.01)
-        [thread] = {raw.thread for raw in raws}
-        return thread or ""
+    async def conversation(self) -> dict[str, Any]:
+        """The one conversation there is, as soon as it was routed."""
 
-    async def raws(self) -> list[RawEvent]:
-        topic = self._topics.raw("webchat")
-        records = [
-            record
-            for partition, (first, _) in (await self._bus.bounds(topic)).items()
-            for record in await self._bus.read(topic, partition, first)
-        ]
-        return [decode_raw(record.value or b"") for record in records]
+        async def routed() -> dict[str, Any] | None:
+            found = (await self._call("GET", "conversations"))["conversations"]
+            assert len(found) <= 1, "there is more than one conversation"
+            return found[0] if found and found[0].get("queue") == "general" else None
 
-    async def reply(self, thread: str, entry: Entry) -> None:
-        """Put a message of our side into the history, as the sender does with every reply."""
-        topic = self._topics.channel_table("webchat", "history")
-        await self._publisher.publish([history_out(topic, "site", thread, entry)])
+        return await eventually("a conversation in the queue", routed)
 
-    async def typing(self, thread: str, name: str) -> None:
+    async def reply(self, content: c.Content, name: str = "Bruno") -> None:
+        """An agent answers: a command to the router, as a ticket system gives it."""
+        found = await self.conversation()
+        command = {
+            "type": "reply",
+            "content": msgspec.to_builtins(content),
+            "author": {"type": "agent", "display_name": name},
+        }
+        await self._call("POST", f"conversations/{found['id']}/commands", command)
+
+    async def typing(self, name: str) -> None:
+        """An agent begins to write."""
         headers = {"Authorization": "Bearer invented-typing-token"}
-        notice = {"thread": thread, "name": name}
-        async with aiohttp.ClientSession() as session:
-            async with session.post(f"{self.demo}typing", json=notice, headers=headers) as answer:
-                assert answer.status == 200
+        notice = {"thread": (await self.conversation())["thread_key"], "name": name}
+        async with self._api.post(f"{self.demo}typing", json=notice, headers=headers) as answer:
+            assert await answer.json() == {"reached": 1}
 
-    def _account(self) -> Account:
-        settings = WebchatSettings(
-            cookie_secret=Secret("invented-cookie-secret"),
-            typing_token=Secret("invented-typing-token"),
-            allowed_origins=(self.embedding,),
-            title="Example Store",
-            greeting="Hello! Ask us about your order, a delivery or an invoice.",
-        )
-        channel = load_channel("connectors.webchat")
-        return Account(name="site", channel=channel, settings=settings, inactivity=timedelta(days=1))
+    async def events(self, kind: str) -> list[Any]:
+        """The data of the events of that type, from our side's copy of the log."""
+        return [event.data for event in await self._decoded("omnibus.events") if event.type == kind]
+
+    async def has_received(self, texts: list[str]) -> None:
+        """The pipeline received exactly these messages, in this order."""
+
+        async def all_of_them() -> bool | None:
+            found = await self.events("omnibus.message.received.v1")
+            return [c.text_of(data.message.content) for data in found] == texts or None
+
+        await eventually(f"the messages {texts}", all_of_them)
+
+    async def has_delivery(self, status: str) -> None:
+        """A reply is known to have come that far."""
+
+        async def known() -> bool | None:
+            found = await self.events("omnibus.message.delivery.v1")
+            return any(data.delivery.status == status and data.message_id for data in found) or None
+
+        await eventually(f"a reply that was {status}", known)
+
+    async def _decoded(self, topic: str) -> list[Event]:
+        bus = open_bus(f"embedded:{self._folder / 'bus'}", Topics())
+        await bus.open()
+        try:
+            bounds = await bus.bounds(topic)
+            pages = [await bus.read(topic, partition, first) for partition, (first, _) in bounds.items()]
+        finally:
+            await bus.close()
+        return sorted((decode(record) for page in pages for record in page), key=lambda event: event.time)
+
+    async def _call(self, method: str, path: str, body: object = None) -> Any:
+        url = f"http://127.0.0.1:{self._port}/api/{path}"
+        headers = {"Authorization": "Bearer invented-api-token"}
+        async with self._api.request(method, url, json=body, headers=headers) as answer:
+            assert answer.status < 300, await answer.text()
+            return await answer.json()
 
     async def _start_embedding_page(self) -> None:
         """On another site (`localhost` is none of `127.0.0.1`), with a policy that allows the chat and nothing else."""
@@ -394,15 +418,27 @@ class Site:
         app.router.add_get("/", embed)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
-        self._closing.push_async_callback(runner.cleanup)
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        self._embedding.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         self.embedding = f"http://localhost:{runner.addresses[0][1]}"
 
 
-def _config(port: int) -> Config:
-    core = Core(http=HttpSettings(port=port))
-    return Config(core=core, channels={}, queues={}, automations={}, sinks={}, sections={}, marks={})
+def _free_port() -> int:
+    """A port nobody listens on; the same one serves again after a restart."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def eventually(what: str, look: Callable[[], Awaitable[T | None]]) -> T:
+    """The first thing `look` finds; fails with `what` was expected when it finds nothing in time."""
+    ends = time.monotonic() + DEADLINE_S
+    while time.monotonic() < ends:
+        if (found := await look()) is not None:
+            return found
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"expected {what}")
 
 
 @pytest.fixture

@@ -5,23 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.webchat.history import entry_key
-from connectors.webchat.protocol import Entry, ShownOption
-from omnibus import clock
+from omnibus.model import content as c
 
 if TYPE_CHECKING:
     from tests.e2e.webchat.conftest import Page, Site
 
 PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d494844520000000100000001080600000031c30c0c"
-    "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
+    "0000000c49444154789c63908fdf0f0001de013e8aa58a610000000049454e44ae426082"
 )
-
-
-def reply(text: str, message_id: str = "msg_1", *, name: str = "Bruno", options: tuple[ShownOption, ...] = ()) -> Entry:
-    return Entry(
-        key=entry_key(clock.now_ms(), message_id), id=message_id, author="agent", name=name, text=text, options=options
-    )
 
 
 async def open_and_say(page: Page, text: str) -> None:
@@ -42,9 +34,9 @@ async def test_a_visitor_writes_gets_a_reply_and_still_has_it_after_a_reload(sit
     await page.write("Hi! Where is my order 1042? It should be at https://example.com/orders/1042.")
     await page.press("Enter")
     await page.until("$$('.me .meta .vh').some((one) => one.textContent === 'Delivered')")
-    await site.typing(await site.thread(), "Bruno")
+    await site.typing("Bruno")
     await page.until("$('.typing').textContent === 'Bruno is writing…'")
-    await site.reply(await site.thread(), reply("It left our warehouse this morning."))
+    await site.reply(c.Text(text="It left our warehouse this morning."))
     await page.until("texts().includes('It left our warehouse this morning.')")
     await page.shot("conversation")
     await page.reload()
@@ -61,9 +53,9 @@ async def test_a_phone_shows_the_whole_chat_on_its_screen(site: Site, page: Page
     await page.shot("phone-closed")
     await open_and_say(page, "Oi! Meu pedido 1042 não chegou, vocês podem verificar por favor?")
     options = tuple(
-        ShownOption(id=str(n), title=title) for n, title in enumerate(("Track it", "Refund", "Talk to a person"))
+        c.Option(id=str(n), title=title) for n, title in enumerate(("Track it", "Refund", "Talk to a person"))
     )
-    await site.reply(await site.thread(), reply("Of course. What would you like to do?", options=options))
+    await site.reply(c.Choices(text="Of course. What would you like to do?", options=options))
     await page.until("$$('.option').length === 3")
     await page.shot("phone-open")
     box = await page.js(
@@ -115,7 +107,7 @@ async def test_two_tabs_are_one_chat(site: Site, page: Page) -> None:
     await other.write("from the second tab")
     await other.press("Enter")
     await page.until("texts().includes('from the second tab')")
-    await site.reply(await site.thread(), reply("Both, please."))
+    await site.reply(c.Text(text="Both, please."))
 
     await page.until("texts().join('|') === 'from the first tab|from the second tab|Both, please.'")
     await other.until("texts().join('|') === 'from the first tab|from the second tab|Both, please.'")
@@ -131,12 +123,12 @@ async def test_what_is_written_offline_is_sent_when_the_network_is_back(site: Si
         await page.press("Enter")
     await page.until("$$('.me .meta .vh').filter((one) => one.textContent === 'Waiting to be sent').length === 2")
     await page.shot("offline")
-    assert len(await site.raws()) == 1
+    await site.has_received(["before"])
     await page.offline(False)
     await page.until("$$('.me .meta .vh').every((one) => one.textContent === 'Delivered')")
 
     assert await page.js("texts()") == ["before", "in the tunnel", "still in the tunnel"]
-    assert len(await site.raws()) == 3
+    await site.has_received(["before", "in the tunnel", "still in the tunnel"])
 
 
 async def test_a_restart_of_the_server_loses_nothing(site: Site, page: Page) -> None:
@@ -149,7 +141,7 @@ async def test_a_restart_of_the_server_loses_nothing(site: Site, page: Page) -> 
     await site.start()
     await page.until("$$('.me .meta .vh').every((one) => one.textContent === 'Delivered') && texts().length === 2")
 
-    assert len(await site.raws()) == 2
+    await site.has_received(["before the restart", "while you were away"])
 
 
 async def test_an_unsent_message_survives_a_reload(site: Site, page: Page) -> None:
@@ -157,7 +149,7 @@ async def test_an_unsent_message_survives_a_reload(site: Site, page: Page) -> No
     await open_and_say(page, "before")
     await page.js("$('textarea').focus()")
     await page.js(
-        "window.dispatchEvent(new Event('offline')) && (Object.defineProperty(navigator, 'onLine', {value: false}), true)"
+        "Object.defineProperty(navigator, 'onLine', {value: false}) && window.dispatchEvent(new Event('offline'))"
     )
     await page.write("written while offline")
     await page.press("Enter")
@@ -166,16 +158,15 @@ async def test_an_unsent_message_survives_a_reload(site: Site, page: Page) -> No
     await page.click(".launcher")
     await page.until("$$('.me .meta .vh').every((one) => one.textContent === 'Delivered') && texts().length === 2")
 
-    assert len(await site.raws()) == 2
+    await site.has_received(["before", "written while offline"])
 
 
 async def test_a_closed_chat_counts_what_was_not_read(site: Site, page: Page) -> None:
     await page.goto(site.demo)
     await open_and_say(page, "call me later")
     await page.press("Escape")
-    thread = await site.thread()
-    await site.reply(thread, reply("One", "msg_1"))
-    await site.reply(thread, reply("Two", "msg_2"))
+    await site.reply(c.Text(text="One"))
+    await site.reply(c.Text(text="Two"))
     await page.until("!$('.badge').hidden && $('.badge').textContent === '2'")
     label = await page.js("$('.launcher').getAttribute('aria-label')")
     await page.shot("unread")
@@ -186,6 +177,17 @@ async def test_a_closed_chat_counts_what_was_not_read(site: Site, page: Page) ->
 
     assert label == "Open chat (2 unread)"
     assert await page.js("$('.badge').hidden")
+
+
+async def test_our_side_learns_that_a_reply_was_read(site: Site, page: Page) -> None:
+    await page.goto(site.demo)
+    await open_and_say(page, "tell me more")
+    await page.press("Escape")
+    await site.reply(c.Text(text="Here is more."))
+    await page.until("!$('.badge').hidden")
+    await site.has_delivery("delivered")
+    await page.click(".launcher")
+    await site.has_delivery("read")
 
 
 async def test_a_picture_is_sent_and_shown(site: Site, page: Page, tmp_path: Path) -> None:
@@ -221,8 +223,8 @@ async def test_markup_is_shown_as_it_was_written(site: Site, page: Page) -> None
     await page.write(evil)
     await page.press("Enter")
     await page.until("$$('.me .meta .vh').some((one) => one.textContent === 'Delivered')")
-    bad = (ShownOption(id="a", title="Open", url="javascript:window.owned=1"),)
-    await site.reply(await site.thread(), reply(evil, options=bad))
+    bad = (c.Option(id="a", title="Open", url="javascript:window.owned=1"),)
+    await site.reply(c.Choices(text=evil, options=bad))
     await page.until("texts().length === 2")
 
     assert await page.js("texts()") == [evil, evil]
@@ -252,7 +254,7 @@ async def test_dark_and_right_to_left_pages_are_served_well(site: Site, page: Pa
     await page.goto(site.demo)
     await page.shot("demo-dark")
     await open_and_say(page, "שלום")
-    await site.reply(await site.thread(), reply("It looks good in the dark, too."))
+    await site.reply(c.Text(text="It looks good in the dark, too."))
     await page.until("texts().length === 2")
     await page.js("($('[dir]').dir = 'rtl', true)")
     await page.shot("dark-rtl")
@@ -265,7 +267,7 @@ async def test_words_have_enough_contrast(site: Site, page: Page) -> None:
     """WCAG 2.2, 1.4.3: 4.5 to 1 for text, in both colour schemes."""
     await page.goto(site.demo)
     await open_and_say(page, "hi")
-    await site.reply(await site.thread(), reply("hello"))
+    await site.reply(c.Text(text="hello"))
     await page.until("texts().length === 2")
     measure = """(() => {
       const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
