@@ -31,15 +31,23 @@ def on_message(work: Work, mapped: Message) -> bool:
         return False
     message_id = ids.message_id(work.account.name, native)
     sender = resolve_identity(work, mapped.sender)
+    customer = _customer(work, mapped, sender)
     thread_key = thread_of(work, mapped, message_id, sender.id)
-    thread = continue_or_open(work, mapped, message_id, native, thread_key, sender)
-    introduce(work, thread, sender)
+    thread = continue_or_open(work, mapped, message_id, native, thread_key, customer)
+    introduce(work, thread, customer)
     message = _unified(work, mapped, message_id, thread, sender)
     _emit_message(work, thread, message, sender, event_id, "derived" if mapped.native_id is None else None)
     thread.last_at = max(thread.last_at, work.received_ms)
     work.state.keep_thread(work.account.name, thread_key, thread)
     register(work, mapped, thread_key, thread.conversation_id, sender.id)
     return True
+
+
+def _customer(work: Work, mapped: Message, sender: ChannelIdentity) -> ChannelIdentity:
+    """Whose conversation it is: when our side wrote first, elsewhere, it is the one it wrote to."""
+    if mapped.direction == "outbound" and mapped.participants:
+        return resolve_identity(work, mapped.participants[0])
+    return sender
 
 
 def _emit_message(
@@ -121,10 +129,11 @@ def on_edit(work: Work, mapped: Edit) -> bool:
     event_id = work.event_id(mapped.target, "message.edited", mapped.revision)
     if not work.state.first_time(event_id):
         return False
+    message_id = ids.message_id(work.account.name, mapped.target)
     data = events.MessageEdited(
-        message_id=ids.message_id(work.account.name, mapped.target),
+        message_id=message_id,
         conversation_id=thread.conversation_id,
-        content=mapped.content,
+        content=content_of(work, mapped, attachments_of(work, mapped, message_id)),
         revision=mapped.revision,
         edited_at=mapped.at,
         author=_known_author(work, mapped.sender),
@@ -142,6 +151,7 @@ def _edit_as_message(work: Work, mapped: Edit) -> bool:
         native_id=mapped.target,
         sender=mapped.sender,
         content=mapped.content,
+        attachments=mapped.attachments,
         attributes={"edited_before_seen": True},
     )
     return on_message(work, message)

@@ -97,14 +97,16 @@ def edited_message(part: Part) -> Iterator[AnyEvent]:
     sent = read(part.json, Message, part.kind)
     place = _place_of(sent)
     edited = sent.date if sent.edit_date is None else sent.edit_date
+    said = said_by(sent, kinds_of(part.json, part.kind))
     yield Edit(
         thread=place.thread,
         at=_at(edited),
         native_id=part.native_id,
         target=place.native_id(sent.message_id),
-        content=said_by(sent, kinds_of(part.json, part.kind)).content,
+        content=said.content,
         revision=edited,
         sender=_sender_of(sent),
+        attachments=said.attachments,
     )
 
 

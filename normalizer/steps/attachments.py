@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from normalizer.work import Work
+from omnibus.channel.events import Edit, Message
 from omnibus.channel.events import Media as MappedMedia
-from omnibus.channel.events import Message
 from omnibus.model import ids
 from omnibus.model.content import Attachment, AttachmentRef, Content, Email, Media
 
@@ -15,7 +15,7 @@ PENDING_HEADER = ("ce_media", b"pending")
 """On events whose attachments the media worker has still to fetch, so that it need not decode the others."""
 
 
-def attachments_of(work: Work, message: Message, message_id: str) -> tuple[Attachment, ...]:
+def attachments_of(work: Work, message: Message | Edit, message_id: str) -> tuple[Attachment, ...]:
     """The unified attachments of a mapped message, with derived ids in their order."""
     return tuple(
         _attachment(work, media, ids.attachment_id(message_id, index))
@@ -49,13 +49,13 @@ def _attachment(work: Work, media: MappedMedia, attachment_id: str) -> Attachmen
     )
 
 
-def content_of(work: Work, message: Message, attachments: tuple[Attachment, ...]) -> Content:
+def content_of(work: Work, message: Message | Edit, attachments: tuple[Attachment, ...]) -> Content:
     """The message's content with our attachment ids in place of the mapping's indexes, and HTML kept by reference."""
     content = message.content
     if isinstance(content, Media):
         index = int(content.attachment_id)
         return msgspec.structs.replace(content, attachment_id=attachments[index].id)
-    if isinstance(content, Email) and message.html is not None:
+    if isinstance(message, Message) and isinstance(content, Email) and message.html is not None:
         return msgspec.structs.replace(content, html_ref=work.ctx.save_blob(message.html))
     return content
 

@@ -55,7 +55,8 @@ class Event(Model, frozen=True, kw_only=True, tag_field="kind"):
 
 
 class Message(Event, frozen=True, kw_only=True, tag="message"):
-    """Somebody wrote. `direction` is outbound for an echo of what our side wrote outside Omnibus.
+    """Somebody wrote. `direction` is outbound for an echo of what our side wrote outside Omnibus; `participants` then
+    begin with the customer.
 
     Channels whose threads must be found (mail) give `links`: strong keys of the thread this message belongs to, best
     first; `names`: the keys under which later messages may find it; and `weak_link`: a key that only counts for the
@@ -88,6 +89,7 @@ class Edit(Event, frozen=True, kw_only=True, tag="edit"):
     content: Content
     revision: int
     sender: Party | None = None
+    attachments: tuple[Media, ...] = ()
 
 
 class Deletion(Event, frozen=True, kw_only=True, tag="deletion"):

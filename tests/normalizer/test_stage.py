@@ -285,6 +285,24 @@ def test_an_edit_of_a_message_never_seen_is_the_message(normalizer: Normalizer) 
     assert normalizer.receive(message("first words")) == []
 
 
+def test_an_edited_caption_names_the_message_s_own_attachment(normalizer: Normalizer) -> None:
+    photo = (Media(mime="image/png", data=b"\x89PNG"),)
+    normalizer.receive(message(content=Image(attachment_id="0"), attachments=photo))
+    sent = normalizer.receive(message(native_id="m-2", content=Image(attachment_id="0"), attachments=photo))
+    caption = Image(attachment_id="0", caption="the second one")
+    edit = Edit(thread="ana", at=START, target="m-2", content=caption, revision=2, sender=ANA, attachments=photo)
+    (edited,) = normalizer.receive(edit)
+    assert edited.data.content.attachment_id == sent[-1].data.message.attachments[0].id
+
+
+def test_when_our_side_writes_first_the_conversation_is_the_customer_s(normalizer: Normalizer) -> None:
+    owner = Party(scheme="opaque", value="shop")
+    echo = message(direction="outbound", sender=owner, participants=(ANA,))
+    opened, _, sent = normalizer.receive(echo)
+    assert [who.value for who in opened.data.conversation.participants] == ["ana"]
+    assert sent.type == "omnibus.message.sent.v1"
+
+
 def test_a_receipt_in_an_unknown_thread_is_kept_as_dead_letter(normalizer: Normalizer) -> None:
     """It does not take the other events of the request with it."""
     receipt = Delivery(thread="nobody", at=START, target="out-1", status="read")
