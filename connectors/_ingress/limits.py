@@ -56,8 +56,13 @@ class Gate:
         self._limits = limits
         self._empty = asyncio.Event()
         self._empty.set()
+        self.is_closed = False
         self.requests = 0
         self.bytes = 0
+
+    def close(self) -> None:
+        """Let nobody in any more; who is in goes on."""
+        self.is_closed = True
 
     async def empty(self) -> None:
         """Returns when no request is in hand."""
@@ -66,6 +71,8 @@ class Gate:
     @contextmanager
     def share(self) -> Iterator[Share]:
         """One request's share, given back at the end. Raises Overloaded."""
+        if self.is_closed:
+            raise Overloaded("stopping", after=self._limits.retry_after)
         if self.requests >= self._limits.max_in_flight:
             raise Overloaded(f"{self.requests} requests in hand", after=self._limits.retry_after)
         share = Share(self)

@@ -45,7 +45,9 @@ async def records_of(raw: RawEvent, channel: Channel, topics: Topics, blobs: Blo
 def threads_of(raw: RawEvent, channel: Channel) -> Sequence[str | None]:
     """The native threads in `raw`, each once; None alone when it has none or cannot be read."""
     try:
-        return tuple(dict.fromkeys(channel.threads(raw))) or (None,)
+        threads = tuple(dict.fromkeys(channel.threads(raw)))
+        "".join(threads).encode()  # a lone surrogate could not be written
+        return threads or (None,)
     except InvalidPayload as error:
         log.info("raw.unreadable", channel=raw.channel, account=raw.account, raw_id=raw.id, path=error.path)
     except Exception as error:  # a bug in a mapping must not lose the request: it is stored, and replayed when mended

@@ -42,8 +42,8 @@ class ConnectorsService:
         self._add_routes = list(add_routes)
         self._limits = limits_of(runtime.config.http)
         self._publisher = runtime.bus.publisher("connectors")
-        self._statuses = Statuses(self._publisher, runtime.topics)
-        self._supervisor = Supervisor(self._statuses)
+        self.statuses = Statuses(self._publisher, runtime.topics)
+        self._supervisor = Supervisor()
         self._refusals = Refusals()
         self._runner: web.AppRunner | None = None
         self.gate = Gate(self._limits)
@@ -75,7 +75,7 @@ class ConnectorsService:
             async with asyncio.timeout(max(0.0, deadline_s - LINGER_S)):
                 await self._close_the_door()
                 await asyncio.gather(self.gate.empty(), self._supervisor.stop())
-                await self._statuses.settled()
+                await self.statuses.settled()
         except TimeoutError:
             log.warning("connectors.drain_cut_short", in_hand=self.gate.requests)
         if self._runner is not None:
@@ -94,7 +94,7 @@ class ConnectorsService:
             bus=self._runtime.bus,
             topics=self._runtime.topics,
             publisher=self._publisher,
-            tell=self._statuses.tell,
+            tell=self.statuses.tell,
         )
 
     def _endpoints(self, tools: Mapping[str, AccountTools]) -> dict[str, Endpoint]:
@@ -123,13 +123,14 @@ class ConnectorsService:
         log.info("ingress.listening", host=http.host, port=self.port)
 
     async def _close_the_door(self) -> None:
-        """Accept no connection any more, and no further request on those that are open."""
-        if self._runner is None:
-            return
-        for site in list(self._runner.sites):
-            await site.stop()
-        if self._runner.server is not None:
-            self._runner.server.pre_shutdown()
+        """Accept no connection any more, and no further request on those that are open.
+
+        The connections stay open: closing one loses the rest of a body that is still on its way.
+        """
+        self.gate.close()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
 
 
 def webhook_of(account: Account) -> Webhook | None:

@@ -14,7 +14,6 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from connectors._ingress.status import Statuses
 from connectors._ingress.tools import AccountTools
 from omnibus.channel.declaration import Part
 from omnibus.channel.receive import HttpReceiver, Receiver
@@ -79,14 +78,12 @@ class Supervisor:
 
     def __init__(
         self,
-        statuses: Statuses,
         *,
         pace: Pace | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._statuses = statuses
         self._pace = pace or Pace()
         self._sleep = sleep
         self._jitter = jitter
