@@ -14,12 +14,13 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from router.rules.facts import TYPES, VARIABLES, Facts
+from router.rules.narrowing import HITS, Need, needs_of
 from router.rules.tokens import match_calls, replaced, variables_in
 
 MAX_CONDITION_CHARS = 4_000
 MAX_GROUP_CHARS = 50_000
 """The evaluator takes expressions of at most 100,000 characters; conditions are joined up to half of that."""
-_HITS = "hits"
+_NO_BOOL = "neither true nor false"
 _PROBLEM = re.compile(r"<input>:(\d+):(\d+): (.*)")
 _UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _FUNCTIONS = (
@@ -60,6 +61,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
     text: str
     variables: frozenset[str]
+    need: Need | None = None
 
 
 @cache
@@ -69,7 +71,7 @@ def _checking() -> cel.Env:
 
 @cache
 def _running() -> cel.Env:
-    variables = {**TYPES, _HITS: cel.Type.List(cel.Type.BOOL)}
+    variables = {**TYPES, HITS: cel.Type.List(cel.Type.BOOL)}
     return cel.NewEnv(variables=variables, extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()])
 
 
@@ -123,16 +125,35 @@ def condition_of(text: str, patterns: Patterns) -> Condition:
         why = f"a condition is true or false, this is {kind.lower()}"
         raise BadCondition([Problem(line=1, column=1, why=why)])
     rewritten = _with_hits(text, patterns)
-    return Condition(text=rewritten, variables=frozenset(variables_in(rewritten, TYPES.__contains__)))
+    return Condition(
+        text=rewritten,
+        variables=frozenset(variables_in(rewritten, TYPES.__contains__)),
+        need=_rarest(needs_of(rewritten, _type_in_words, _literal)),
+    )
+
+
+def _rarest(needs: Sequence[Need]) -> Need | None:
+    """The need that is probably met least often: what a text holds says more than which channel it came by."""
+    order = ("hit", "has", "equals")
+    return min(needs, key=lambda need: (order.index(need.kind), isinstance(need.value, bool)), default=None)
+
+
+def _type_in_words(name: str) -> str | None:
+    return VARIABLES[name].type if name in VARIABLES else None
+
+
+def _literal(text: str) -> str:
+    value: str = _checking().compile(text).eval().plain_value()
+    return value
 
 
 def _with_hits(text: str, patterns: Patterns) -> str:
     spans = []
     for call in match_calls(text):
-        pattern = _checking().compile(call.literal).eval().plain_value()
+        pattern = _literal(call.literal)
         try:
             if call.subject in VARIABLES and VARIABLES[call.subject].type == "string":
-                spans.append((call.start, call.end, f"{_HITS}[{patterns.place(call.subject, pattern)}]"))
+                spans.append((call.start, call.end, f"{HITS}[{patterns.place(call.subject, pattern)}]"))
             else:
                 Patterns().place("", pattern)
         except re2.error as error:
@@ -170,29 +191,62 @@ def near_names(name: str) -> tuple[str, ...]:
 
 
 class Group(msgspec.Struct, frozen=True):
-    """Neighbouring conditions evaluated as one list; `start` is the place of the first."""
+    """Conditions evaluated as one list: which ones, and what they read."""
 
-    start: int
+    places: tuple[int, ...]
     together: cel.Expression
     singly: tuple[cel.Expression, ...]
+    variables: frozenset[str]
 
 
 class Conditions:
-    """All conditions of a rule set, ready to run."""
+    """All conditions of a rule set, ready to run.
+
+    Conditions with a need in common are in groups of their own, evaluated only when the need is met: of a thousand
+    rules for a thousand campaigns, those of the campaigns in hand.
+    """
 
     def __init__(self, conditions: Sequence[Condition], patterns: Patterns) -> None:
         patterns.freeze()
         self._patterns = patterns
-        self._variables = frozenset().union(*(condition.variables for condition in conditions))
-        self._uses_hits = any(f"{_HITS}[" in condition.text for condition in conditions)
-        self.groups = [_group(start, part) for start, part in _parts(conditions)]
+        by_need: dict[Need | None, list[tuple[int, Condition]]] = {}
+        for place, condition in enumerate(conditions):
+            by_need.setdefault(condition.need, []).append((place, condition))
+        self._always = _groups(by_need.pop(None, []))
+        self._by_hit: dict[int, list[Group]] = {}
+        self._by_value: dict[str, dict[str | bool | int, list[Group]]] = {}
+        for need, members in by_need.items():
+            assert need is not None
+            if need.kind == "hit":
+                self._by_hit[int(need.value)] = _groups(members)
+            else:
+                self._by_value.setdefault(need.variable, {})[need.value] = _groups(members)
 
-    def activation(self, facts: Facts) -> cel.Activation:
-        """The facts as the evaluator takes them; only what some condition uses is worked out."""
-        values: dict[str, Any] = {name: facts.value(name) for name in self._variables}
-        if self._uses_hits:
-            values[_HITS] = self._patterns.hits(facts)
-        return _running().Activation(values)
+    def outcomes(self, facts: Facts) -> dict[int, bool | str]:
+        """By place: true, or the reason it could not be evaluated, of every condition that is not false."""
+        hits = self._patterns.hits(facts)
+        groups = self._worth_a_look(facts, hits)
+        if not groups:
+            return {}
+        names = frozenset().union(*(group.variables for group in groups))
+        values: dict[str, Any] = {name: facts.value(name) for name in names}
+        activation = _running().Activation({**values, HITS: hits})
+        found: dict[int, bool | str] = {}
+        for group in groups:
+            outcomes = zip(group.places, results(group, activation), strict=True)
+            found.update({place: outcome for place, outcome in outcomes if outcome is not False})
+        return found
+
+    def _worth_a_look(self, facts: Facts, hits: Sequence[bool]) -> list[Group]:
+        groups = list(self._always)
+        for place, hit in enumerate(hits):
+            if hit:
+                groups += self._by_hit.get(place, ())
+        for variable, by_value in self._by_value.items():
+            value = facts.value(variable)
+            for one in set(value) if isinstance(value, list) else (value,):
+                groups += by_value.get(one, ())  # type: ignore[arg-type]  # times and maps have no needs
+        return groups
 
 
 def results(group: Group, activation: cel.Activation) -> list[bool | str]:
@@ -200,30 +254,35 @@ def results(group: Group, activation: cel.Activation) -> list[bool | str]:
     together = group.together.eval(activation)
     if together.type() != cel.Type.ERROR:
         values: list[bool | str] = together.plain_value()
-        return [value if isinstance(value, bool) else "neither true nor false" for value in values]
+        return [value if isinstance(value, bool) else _NO_BOOL for value in values]
     return [_result(single.eval(activation)) for single in group.singly]
 
 
 def _result(value: cel.Value) -> bool | str:
     if value.type() == cel.Type.BOOL:
         return bool(value.value())
-    return str(value.value())[:200] if value.type() == cel.Type.ERROR else "neither true nor false"
+    return str(value.value())[:200] if value.type() == cel.Type.ERROR else _NO_BOOL
 
 
-def _parts(conditions: Sequence[Condition]) -> list[tuple[int, list[Condition]]]:
-    parts: list[tuple[int, list[Condition]]] = []
+def _groups(members: Sequence[tuple[int, Condition]]) -> list[Group]:
+    parts: list[list[tuple[int, Condition]]] = []
     size = MAX_GROUP_CHARS + 1
-    for index, condition in enumerate(conditions):
+    for place, condition in members:
         if size + len(condition.text) + 4 > MAX_GROUP_CHARS:
-            parts.append((index, []))
+            parts.append([])
             size = 0
-        parts[-1][1].append(condition)
+        parts[-1].append((place, condition))
         size += len(condition.text) + 4
-    return parts
+    return [_group(part) for part in parts]
 
 
-def _group(start: int, conditions: Sequence[Condition]) -> Group:
+def _group(members: Sequence[tuple[int, Condition]]) -> Group:
     # On lines of their own, so that a comment at the end of one does not swallow the next.
-    joined = ",\n".join(f"({condition.text}\n)" for condition in conditions)
+    joined = ",\n".join(f"({condition.text}\n)" for _, condition in members)
     env = _running()
-    return Group(start, env.compile(f"[{joined}]"), tuple(env.compile(condition.text) for condition in conditions))
+    return Group(
+        places=tuple(place for place, _ in members),
+        together=env.compile(f"[{joined}]"),
+        singly=tuple(env.compile(condition.text) for _, condition in members),
+        variables=frozenset().union(*(condition.variables for _, condition in members)),
+    )

@@ -11,7 +11,7 @@ import msgspec
 from omnibus.errors import OmnibusError
 from omnibus.model.base import Attributes, Model, Scalar
 from omnibus.model.entities import Tried
-from router.rules.compiler import BadCondition, Condition, Conditions, Group, Patterns, condition_of, results
+from router.rules.compiler import BadCondition, Condition, Conditions, Patterns, condition_of
 from router.rules.facts import VARIABLES, Facts, as_input
 from router.rules.tokens import variables_in
 
@@ -91,6 +91,7 @@ class RuleSet:
         self.version = _version(rules, default)
         self._conditions = conditions
         self._reads = tuple(reads)
+        self._read_until = _running_union(reads)
         self._missed = tuple(Tried(target=rule.name, result="not_matched") for rule in rules)
 
     def decide(self, facts: Facts, no_automation: str | None = None) -> Verdict:
@@ -99,86 +100,89 @@ class RuleSet:
         A rule that cannot be evaluated on this message is passed by too, and named in `errors`.
         """
         walk = _Walk(self, facts, no_automation)
-        activation = self._conditions.activation(facts) if self._conditions.groups else None
-        for group in self._conditions.groups:
-            assert activation is not None
-            if walk.through(group, results(group, activation)):
+        outcomes = self._conditions.outcomes(facts)
+        for place in sorted(outcomes):
+            if walk.passes(place, outcomes[place]):
                 break
         return walk.verdict()
 
-    def reads(self, index: int) -> frozenset[str]:
+    def reads(self, place: int) -> frozenset[str]:
         """The variables that a rule's condition uses."""
-        return self._reads[index]
+        return self._reads[place]
 
-    def missed(self, index: int) -> Tried:
-        return self._missed[index]
+    def read_until(self, places: int) -> Sequence[str]:
+        """The variables that the first so many rules use, sorted."""
+        return self._read_until[places]
+
+    def missed(self, place: int) -> Tried:
+        """That a rule did not match."""
+        return self._missed[place]
 
 
 class _Walk:
-    """One way down the rules."""
+    """One way down the rules that may matter; all the others are false."""
 
     def __init__(self, rules: RuleSet, facts: Facts, no_automation: str | None) -> None:
         self._rules = rules
         self._facts = facts
         self._no_automation = no_automation
-        self._tried: list[Tried] = []
+        self._tried: dict[int, Tried] = {}
         self._errors: list[str] = []
-        self._read: set[str] = set()
         self._matched: list[Rule] = []
         self._end: Rule | None = None
+        self._seen = len(rules.rules)
 
-    def through(self, group: Group, outcomes: Sequence[bool | str]) -> bool:
-        """Go through a group; true when a rule ended the walk."""
-        for index, outcome in enumerate(outcomes, group.start):
-            rule = self._rules.rules[index]
-            self._read |= self._rules.reads(index)
-            if outcome is False:
-                self._note(self._rules.missed(index))
-            elif outcome is not True:
-                self._failed(rule, outcome)
-            elif self._matches(rule, index):
-                return True
-        return False
-
-    def _matches(self, rule: Rule, index: int) -> bool:
-        if self._no_automation is not None and (rule.to or "").startswith("automation:"):
-            self._note(Tried(target=rule.name, result="skipped", why=self._no_automation))
+    def passes(self, place: int, outcome: bool | str) -> bool:
+        """Pass a rule that is not false; true when it ends the walk."""
+        rule = self._rules.rules[place]
+        if outcome is not True:
+            self._errors.append(rule.name)
+            self._tried[place] = Tried(target=rule.name, result="error", why=str(outcome))
             return False
-        if rule.ends or len(self._matched) < MAX_TRIED:
-            self._tried.append(Tried(target=rule.name, result="matched", why=self._because(index)))
+        if self._no_automation is not None and (rule.to or "").startswith("automation:"):
+            self._tried[place] = Tried(target=rule.name, result="skipped", why=self._no_automation)
+            return False
+        self._tried[place] = Tried(target=rule.name, result="matched", why=self._because(place))
         self._matched.append(rule)
         if rule.to is not None:
             self._end = rule
+        if rule.ends:
+            self._seen = place + 1
         return rule.ends
 
-    def _failed(self, rule: Rule, outcome: bool | str) -> None:
-        if len(self._errors) < MAX_TRIED:
-            self._errors.append(rule.name)
-            self._tried.append(Tried(target=rule.name, result="error", why=str(outcome)))
-
-    def _because(self, index: int) -> str | None:
-        values = [f"{name} = {as_input(self._facts.value(name))!r}" for name in sorted(self._rules.reads(index))]
+    def _because(self, place: int) -> str | None:
+        values = [f"{name} = {as_input(self._facts.value(name))!r}" for name in sorted(self._rules.reads(place))]
         return ", ".join(values)[:500] or None
 
-    def _note(self, tried: Tried) -> None:
-        # A thousand rules that did not match would outweigh the message itself.
-        if len(self._tried) < MAX_TRIED:
-            self._tried.append(tried)
+    def _listed(self) -> tuple[Tried, ...]:
+        """The first rules in full, of the rest those that did something: a thousand would outweigh the message."""
+        tried, rules = self._tried, self._rules
+        first = [tried.get(place) or rules.missed(place) for place in range(min(self._seen, MAX_TRIED))]
+        rest = [one for place, one in tried.items() if place >= MAX_TRIED]
+        return (*first, *rest[-MAX_TRIED:])
 
     def verdict(self) -> Verdict:
         end = self._end
         return Verdict(
             to=end.to if end is not None and end.to is not None else self._rules.default,
             rule=end.name if end is not None else None,
-            tried=tuple(self._tried),
-            inputs={name: as_input(self._facts.value(name)) for name in sorted(self._read)},
-            errors=tuple(self._errors),
+            tried=self._listed(),
+            inputs={name: as_input(self._facts.value(name)) for name in self._rules.read_until(self._seen)},
+            errors=tuple(self._errors[:MAX_TRIED]),
             priority=_last([rule.priority for rule in self._matched]),
             tags=tuple(dict.fromkeys(tag for rule in self._matched for tag in rule.tags)),
             skills=tuple(dict.fromkeys(skill for rule in self._matched for skill in rule.skills)),
             language=_last([rule.language for rule in self._matched]),
             attributes={name: value for rule in self._matched for name, value in rule.attributes.items()},
         )
+
+
+def _running_union(reads: Sequence[frozenset[str]]) -> list[tuple[str, ...]]:
+    """For 0, 1, 2 ... rules: what they read together. Equal neighbours share one tuple."""
+    unions: list[tuple[str, ...]] = [()]
+    for one in reads:
+        unions.append(unions[-1] if one <= set(unions[-1]) else tuple(sorted({*unions[-1], *one})))
+    return unions
 
 
 def _last(values: Sequence[str | None]) -> str | None:

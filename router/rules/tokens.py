@@ -119,3 +119,11 @@ def replaced(expression: str, spans: Sequence[tuple[int, int, str]]) -> str:
         pieces += [expression[at:start], text]
         at = end
     return "".join([*pieces, expression[at:]])
+
+
+def dotted(tokens: Sequence[Token]) -> str | None:
+    """The dotted name that these tokens are and nothing else, None when they are not one."""
+    names, dots = tokens[::2], tokens[1::2]
+    if len(tokens) % 2 and all(token.kind == "name" for token in names) and all(token.text == "." for token in dots):
+        return ".".join(token.text for token in names)
+    return None
