@@ -76,7 +76,10 @@ class Chat:
         except InvalidPayload as error:
             self._refuse(Problem(code="invalid", detail=error.path))
             return
-        await self._answer(frame, data)
+        try:
+            await self._answer(frame, data)
+        except TryAgain as error:
+            self._hang_up(Problem(code="unavailable", detail=str(error)), WSCloseCode.TRY_AGAIN_LATER)
 
     def send(self, frame: ServerFrame) -> None:
         """Towards the widget, files with addresses that it can open."""

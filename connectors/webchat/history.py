@@ -67,7 +67,7 @@ class History:
             return self.latest(thread, PAGE), False
         found = self.latest(thread, PAGE * 4)
         since = time_of(after) - OVERLAP_MS
-        gap = len(found) == PAGE * 4 and time_of(found[0].key) > since
+        gap = len(found) == PAGE * 4 and found[0].key > after
         return [entry for entry in found if time_of(entry.key) >= since], gap
 
     def before(self, thread: str, key: str, limit: int) -> tuple[list[Entry], bool]:

@@ -1,43 +1,43 @@
 if (window.OmnibusChat) return;
 
-var script = document.currentScript || document.querySelector('script[src*="/widget.js"]');
-var data = script.dataset;
-var base = new URL('.', script.src).href;
-var ownOrigin = new URL(base).origin === location.origin;
-var store = 'omnibus:' + base + ':';
+const script = document.currentScript || document.querySelector('script[src*="/widget.js"]');
+const data = script.dataset;
+const base = new URL('.', script.src).href;
+const ownOrigin = new URL(base).origin === location.origin;
+const store = 'omnibus:' + base + ':' + (data.userId || '') + ':';
 
-var locale = data.lang || navigator.language || 'en';
-var lang = WORDS[locale.slice(0, 2).toLowerCase()] ? locale.slice(0, 2).toLowerCase() : 'en';
-var T = WORDS[lang];
-var rtl = (data.dir || document.documentElement.dir || '').toLowerCase() === 'rtl';
+const locale = data.lang || navigator.language || 'en';
+const lang = WORDS[locale.slice(0, 2).toLowerCase()] ? locale.slice(0, 2).toLowerCase() : 'en';
+const T = WORDS[lang];
+const rtl = (data.dir || document.documentElement.dir || '').toLowerCase() === 'rtl';
 
 // --- small tools ----------------------------------------------------------------------------
 
 function h(tag, props) {
-  var el = document.createElement(tag);
-  Object.keys(props || {}).forEach(function (name) {
-    var value = props[name];
+  const el = document.createElement(tag);
+  Object.keys(props || {}).forEach((name) => {
+    const value = props[name];
     if (name.slice(0, 2) === 'on') el.addEventListener(name.slice(2), value);
     else if (name === 'text') el.textContent = value;
     else if (value !== null && value !== undefined && value !== false) el.setAttribute(name, value === true ? '' : value);
   });
-  for (var i = 2; i < arguments.length; i++) if (arguments[i]) el.appendChild(arguments[i]);
+  for (let i = 2; i < arguments.length; i++) if (arguments[i]) el.appendChild(arguments[i]);
   return el;
 }
 
 function icon(path) {
-  var ns = 'http://www.w3.org/2000/svg';
-  var svg = document.createElementNS(ns, 'svg');
+  const ns = 'http://www.w3.org/2000/svg';
+  const svg = document.createElementNS(ns, 'svg');
   svg.setAttribute('viewBox', '0 0 24 24');
   svg.setAttribute('aria-hidden', 'true');
   svg.setAttribute('focusable', 'false');
-  var shape = document.createElementNS(ns, 'path');
+  const shape = document.createElementNS(ns, 'path');
   shape.setAttribute('d', path);
   svg.appendChild(shape);
   return svg;
 }
 
-var ICON = {
+const ICON = {
   chat: 'M4 4h16a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H9l-5 4V18a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2z',
   close: 'M6.4 5 12 10.6 17.6 5 19 6.4 13.4 12l5.6 5.6-1.4 1.4L12 13.4 6.4 19 5 17.6l5.6-5.6L5 6.4z',
   send: 'M3 20.5v-6.6L13 12 3 10.1V3.5L22 12z',
@@ -60,85 +60,85 @@ function save(area, name, value) {
 }
 
 function newId() {
-  var bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.prototype.map.call(bytes, function (b) { return (b + 256).toString(16).slice(1); }).join('');
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.prototype.map.call(bytes, (b) => (b + 256).toString(16).slice(1)).join('');
 }
 
 function safeUrl(text, protocols) {
   try {
-    var url = new URL(text, base);
+    const url = new URL(text, base);
     return (protocols || ['http:', 'https:']).indexOf(url.protocol) < 0 ? null : url.href;
   } catch (invalid) { return null; }
 }
 
 function clockTime(ms) {
-  var at = new Date(ms);
-  var today = at.toDateString() === new Date().toDateString();
-  var form = { hour: 'numeric', minute: '2-digit' };
+  const at = new Date(ms);
+  const today = at.toDateString() === new Date().toDateString();
+  const form = { hour: 'numeric', minute: '2-digit' };
   if (!today) { form.day = 'numeric'; form.month = 'short'; }
   return new Intl.DateTimeFormat(locale, form).format(at);
 }
 
 function inkOn(color) {
-  var channel = function (at) {
-    var v = parseInt(color.slice(at, at + 2), 16) / 255;
+  const channel = (at) => {
+    const v = parseInt(color.slice(at, at + 2), 16) / 255;
     return v <= 0.03928 ? v / 12.92 : Math.pow((v + 0.055) / 1.055, 2.4);
   };
-  var luminance = 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);
+  const luminance = 0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5);
   return luminance > 0.179 ? '#000000' : '#ffffff';
 }
 
 // --- state ----------------------------------------------------------------------------------
 
-var items = new Map();          // id -> {entry, el, state}
-var answered = new Map();       // id of a question -> words of the answer
-var outbox = [];                // frames not yet acknowledged, oldest first
-var inFlight = null;            // id of the one that is on its way
-var look = { max_text_chars: 4000, max_file_size: 0, file_types: [] };
-var token = ownOrigin ? null : load('localStorage', 'token');
-var readKey = load('localStorage', 'read') || '';
-var told = new Map();           // id -> what we have said about it (delivered, read)
-var session = null, socket = null, welcomed = false, refused = false, lastKey = null;
-var attempts = 0, reconnectTimer = 0, pingTimer = 0, pongTimer = 0, typingTimer = 0, resendTimer = 0;
-var isOpen = false, started = false;
+const items = new Map();          // id -> {entry, el, state}
+const answered = new Map();       // id of a question -> words of the answer
+let outbox = [];                // frames not yet acknowledged, oldest first
+let inFlight = null;            // id of the one that is on its way
+let look = { max_text_chars: 4000, max_file_size: 0, file_types: [] };
+let token = ownOrigin ? null : load('localStorage', 'token');
+const reported = { delivered: load('localStorage', 'delivered') || '', read: load('localStorage', 'read') || '' };
+const told = new Map();           // id -> what we have reported of an entry: '', 'delivered', 'read'
+let session = null, socket = null, welcomed = false, refused = false, lastKey = null;
+let attempts = 0, reconnectTimer = 0, pingTimer = 0, pongTimer = 0, typingTimer = 0, resendTimer = 0;
+let isOpen = false, started = false, opener = null;
 
 // --- looks ----------------------------------------------------------------------------------
 
-var host = document.createElement('omnibus-chat');
-var root = host.attachShadow({ mode: 'open' });
+const host = document.createElement('omnibus-chat');
+const root = host.attachShadow({ mode: 'open' });
 try {
   // Unlike a style element, a constructed sheet needs no permission in the page's Content-Security-Policy.
-  var sheet = new CSSStyleSheet();
+  const sheet = new CSSStyleSheet();
   sheet.replaceSync(CSS);
   root.adoptedStyleSheets = [sheet];
 } catch (older) {
   root.appendChild(h('style', { text: CSS, nonce: script.nonce }));
 }
 
-var badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
-var launcher = h('button', { class: 'launcher', type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'dialog',
+const badge = h('span', { class: 'badge', hidden: true, 'aria-hidden': 'true' });
+const launcher = h('button', { class: 'launcher', type: 'button', 'aria-expanded': 'false', 'aria-haspopup': 'dialog',
   'aria-controls': 'panel', 'aria-label': T.open, onclick: toggle }, icon(ICON.chat), icon(ICON.close), badge);
-var heading = h('h2', { id: 'title', text: data.title || T.title });
-var status = h('p', { class: 'status', role: 'status', hidden: true });
-var log = h('div', { class: 'log', role: 'log', 'aria-live': 'polite', 'aria-label': T.log, tabindex: '0' });
-var older = h('button', { class: 'older', type: 'button', hidden: true, text: T.earlier, onclick: askOlder });
-var typing = h('div', { class: 'typing', 'aria-live': 'polite', hidden: true });
-var notice = h('p', { class: 'notice', role: 'alert', hidden: true });
-var input = h('textarea', { rows: '1', 'aria-label': T.write, placeholder: T.write, dir: 'auto', enterkeyhint: 'send',
+const heading = h('h2', { id: 'title', text: data.title || T.title });
+const status = h('p', { class: 'status', role: 'status', hidden: true });
+const log = h('div', { class: 'log', role: 'log', 'aria-live': 'polite', 'aria-label': T.log, tabindex: '0' });
+const older = h('button', { class: 'older', type: 'button', hidden: true, text: T.earlier, onclick: askOlder });
+const typing = h('div', { class: 'typing', 'aria-live': 'polite', hidden: true });
+const notice = h('p', { class: 'notice', role: 'alert', hidden: true });
+const input = h('textarea', { rows: '1', 'aria-label': T.write, placeholder: T.write, dir: 'auto', enterkeyhint: 'send',
   oninput: grow, onkeydown: enterSends, onpaste: pasteFiles });
-var picker = h('input', { type: 'file', hidden: true, tabindex: '-1', onchange: function () { upload(picker.files); picker.value = ''; } });
-var clip = h('button', { class: 'icon', type: 'button', hidden: true, 'aria-label': T.attach, title: T.attach,
-  onclick: function () { picker.click(); } }, icon(ICON.clip));
-var sendButton = h('button', { class: 'icon send', type: 'submit', disabled: true, 'aria-label': T.send, title: T.send }, icon(ICON.send));
-var panel = h('section', { class: 'panel', id: 'panel', role: 'dialog', 'aria-modal': 'true', 'aria-labelledby': 'title', hidden: true, onkeydown: panelKeys },
+const picker = h('input', { type: 'file', hidden: true, tabindex: '-1', onchange: () => { upload(picker.files); picker.value = ''; } });
+const clip = h('button', { class: 'icon', type: 'button', hidden: true, 'aria-label': T.attach, title: T.attach,
+  onclick: () => { picker.click(); } }, icon(ICON.clip));
+const sendButton = h('button', { class: 'icon send', type: 'submit', disabled: true, 'aria-label': T.send, title: T.send }, icon(ICON.send));
+const panel = h('section', { class: 'panel', id: 'panel', role: 'dialog', 'aria-modal': 'true', 'aria-labelledby': 'title', hidden: true, onkeydown: panelKeys },
   h('header', null, h('div', null, heading, status),
     h('button', { class: 'icon', type: 'button', 'aria-label': T.close, title: T.close, onclick: close }, icon(ICON.close))),
   log, typing, notice,
-  h('form', { onsubmit: function (event) { event.preventDefault(); submit(); } }, clip, picker, input, sendButton));
-var greeting = h('div', { class: 'm' }, h('div', { class: 'bubble', dir: 'auto', text: data.greeting || T.greeting }));
+  h('form', { onsubmit: (event) => { event.preventDefault(); submit(); } }, clip, picker, input, sendButton));
+const greeting = h('div', { class: 'm' }, h('div', { class: 'bubble', dir: 'auto', text: data.greeting || T.greeting }));
 log.appendChild(older);
 log.appendChild(greeting);
-var frame = h('div', { dir: rtl ? 'rtl' : 'ltr', lang: lang, class: data.position === 'left' ? 'left' : '' }, panel, launcher);
+const frame = h('div', { dir: rtl ? 'rtl' : 'ltr', lang: lang, class: data.position === 'left' ? 'left' : '' }, panel, launcher);
 root.appendChild(frame);
 paint(data.color);
 
@@ -155,6 +155,8 @@ function toggle() { if (isOpen) close(); else open(); }
 function open() {
   if (isOpen) return;
   isOpen = true;
+  const before = document.activeElement;
+  opener = before && before !== document.body && before !== host ? before : launcher;
   panel.hidden = false;
   frame.classList.add('covered');
   launcher.setAttribute('aria-expanded', 'true');
@@ -171,17 +173,17 @@ function close() {
   panel.hidden = true;
   frame.classList.remove('covered');
   launcher.setAttribute('aria-expanded', 'false');
-  launcher.focus();
+  opener.focus();
   showUnread();
 }
 
 function panelKeys(event) {
   if (event.key === 'Escape') { event.stopPropagation(); close(); return; }
   if (event.key !== 'Tab') return;
-  var stops = Array.prototype.filter.call(panel.querySelectorAll('button,a[href],textarea,audio,video,[tabindex="0"]'), function (el) {
+  const stops = Array.prototype.filter.call(panel.querySelectorAll('button,a[href],textarea,audio,video,[tabindex="0"]'), (el) => {
     return !el.disabled && el.offsetParent !== null;
   });
-  var edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
+  const edge = event.shiftKey ? stops[0] : stops[stops.length - 1];
   if (root.activeElement !== edge) return;
   event.preventDefault();
   stops[event.shiftKey ? stops.length - 1 : 0].focus();
@@ -190,10 +192,10 @@ function panelKeys(event) {
 // --- the list -------------------------------------------------------------------------------
 
 function show(entry, state) {
-  var known = items.get(entry.id);
+  const known = items.get(entry.id);
   if (known && known.state !== 'waiting' && known.state !== 'sent' && known.state !== 'failed') return known;
   if (known) { settle(known, entry, state); return known; }
-  var item = { entry: entry, state: state, el: null };
+  const item = { entry: entry, state: state, el: null };
   items.set(entry.id, item);
   if (entry.in_reply_to) closeQuestion(entry.in_reply_to, entry.text || '');
   item.el = draw(item);
@@ -211,13 +213,14 @@ function settle(item, entry, state) {
 
 function place(item) {
   // Entries are sorted by key; what has none yet was written last.
-  var next = null;
-  var last = log.lastElementChild;
-  for (var el = last; el && el.omnibusKey !== undefined && el !== item.el; el = el.previousElementSibling) {
+  let next = null;
+  const last = log.lastElementChild;
+  for (let el = last; el && el.omnibusKey !== undefined; el = el.previousElementSibling) {
+    if (el === item.el) continue;
     if (el.omnibusKey <= keyOf(item)) break;
     next = el;
   }
-  var atEnd = nearEnd();
+  const atEnd = nearEnd();
   item.el.omnibusKey = keyOf(item);
   if (!(item.el.parentNode && item.el.nextElementSibling === next)) log.insertBefore(item.el, next);
   if (atEnd || item.entry.author === 'visitor') toEnd();
@@ -229,12 +232,12 @@ function toEnd() { log.scrollTop = log.scrollHeight; }
 function toEndIfNear(slack) { if (nearEnd(slack)) toEnd(); }
 
 function draw(item) {
-  var entry = item.entry, mine = entry.author === 'visitor';
-  var name = mine ? T.you : entry.name || (entry.author === 'bot' ? T.bot : T.us);
-  var el = h('div', { class: mine ? 'm me' : 'm' }, h('span', { class: mine ? 'vh' : 'who', text: name }));
-  (entry.files || []).forEach(function (file) { el.appendChild(drawFile(file)); });
+  const entry = item.entry, mine = entry.author === 'visitor';
+  const name = mine ? T.you : entry.name || (entry.author === 'bot' ? T.bot : T.us);
+  const el = h('div', { class: mine ? 'm me' : 'm' }, h('span', { class: mine ? 'vh' : 'who', text: name }));
+  (entry.files || []).forEach((file) => { el.appendChild(drawFile(file)); });
   if (entry.text) {
-    var bubble = h('div', { class: 'bubble', dir: 'auto' });
+    const bubble = h('div', { class: 'bubble', dir: 'auto' });
     withLinks(bubble, entry.text);
     el.appendChild(bubble);
   }
@@ -247,14 +250,14 @@ function draw(item) {
 }
 
 function drawMeta(item) {
-  var meta = item.meta, mine = item.entry.author === 'visitor';
+  const meta = item.meta, mine = item.entry.author === 'visitor';
   meta.textContent = '';
   meta.appendChild(h('time', { dir: 'auto', text: clockTime(item.entry.key ? parseInt(item.entry.key, 10) : Date.now()) }));
   item.el.classList.toggle('failed', item.state === 'failed');
   if (!mine) return;
   if (item.state === 'failed') {
     meta.appendChild(h('span', { text: T.failed }));
-    if (item.frame) meta.appendChild(h('button', { type: 'button', text: T.again, onclick: function () { again(item); } }));
+    if (item.frame) meta.appendChild(h('button', { type: 'button', text: T.again, onclick: () => { again(item); } }));
     return;
   }
   meta.appendChild(icon({ waiting: ICON.clock, sent: ICON.one, stored: ICON.two }[item.state]));
@@ -262,10 +265,10 @@ function drawMeta(item) {
 }
 
 function withLinks(el, text) {
-  var pattern = /https?:\/\/[^\s<>"']+/gi, from = 0, found;
+  let pattern = /https?:\/\/[^\s<>"']+/gi, from = 0, found;
   while ((found = pattern.exec(text))) {
-    var words = found[0].replace(/[.,;:!?)\]}]+$/, '');
-    var url = safeUrl(words);
+    const words = found[0].replace(/[.,;:!?)\]}]+$/, '');
+    const url = safeUrl(words);
     if (!url) continue;
     el.appendChild(document.createTextNode(text.slice(from, found.index)));
     el.appendChild(h('a', { href: url, target: '_blank', rel: 'noopener noreferrer nofollow', text: words }));
@@ -275,27 +278,27 @@ function withLinks(el, text) {
 }
 
 function drawFile(file) {
-  var url = safeUrl(file.url || '', ['http:', 'https:', 'blob:']);
-  var kind = (file.mime || '').split('/')[0];
+  const url = safeUrl(file.url || '', ['http:', 'https:', 'blob:']);
+  const kind = (file.mime || '').split('/')[0];
   if (!url) return h('span', { class: 'doc' }, icon(ICON.file), h('span', { text: file.name }));
   if (kind === 'audio' || kind === 'video') return h(kind, { src: url, controls: true, preload: 'metadata', 'aria-label': file.name });
-  var link = { class: 'doc', href: url, target: '_blank', rel: 'noopener noreferrer' };
-  var named = h('a', link, icon(ICON.file), h('span', { text: file.name }));
+  const link = { class: 'doc', href: url, target: '_blank', rel: 'noopener noreferrer' };
+  const named = h('a', link, icon(ICON.file), h('span', { text: file.name }));
   if (kind !== 'image') return named;
   link.class = 'pic';
-  var shown = h('a', link, h('img', { src: url, alt: file.name,
-    onload: function () { toEndIfNear(240); },
-    onerror: function () { if (shown.parentNode) shown.parentNode.replaceChild(named, shown); } }));
+  const shown = h('a', link, h('img', { src: url, alt: file.name,
+    onload: () => { toEndIfNear(240); },
+    onerror: () => { if (shown.parentNode) shown.parentNode.replaceChild(named, shown); } }));
   return shown;
 }
 
 function drawOptions(entry) {
-  var group = h('div', { class: 'options', role: 'group', 'aria-label': entry.text || T.us });
-  entry.options.forEach(function (option) {
-    var url = option.url && safeUrl(option.url);
+  const group = h('div', { class: 'options', role: 'group', 'aria-label': entry.text || T.us });
+  entry.options.forEach((option) => {
+    const url = option.url && safeUrl(option.url);
     group.appendChild(url
       ? h('a', { class: 'option', href: url, target: '_blank', rel: 'noopener noreferrer', text: option.title })
-      : h('button', { class: 'option', type: 'button', text: option.title, onclick: function () { choose(entry, option); } }));
+      : h('button', { class: 'option', type: 'button', text: option.title, onclick: () => { choose(entry, option); } }));
   });
   group.question = entry.id;
   if (answered.has(entry.id)) lock(group, answered.get(entry.id));
@@ -310,11 +313,11 @@ function choose(entry, option) {
 
 function closeQuestion(id, words) {
   answered.set(id, words);
-  Array.prototype.forEach.call(log.querySelectorAll('.options'), function (group) { if (group.question === id) lock(group, words); });
+  Array.prototype.forEach.call(log.querySelectorAll('.options'), (group) => { if (group.question === id) lock(group, words); });
 }
 
 function lock(group, words) {
-  Array.prototype.forEach.call(group.querySelectorAll('button'), function (button) {
+  Array.prototype.forEach.call(group.querySelectorAll('button'), (button) => {
     button.disabled = true;
     button.setAttribute('aria-pressed', String(button.textContent === words));
   });
