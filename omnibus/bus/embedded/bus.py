@@ -91,6 +91,7 @@ class EmbeddedBus:
             return
         core, self._core = self._core, None
         ends = time.monotonic() + deadline_s
+        core.waker.close()
         await asyncio.gather(*(runner.drain(deadline_s * 0.8) for runner in self._runners))
         closing = [asyncio.ensure_future(publisher.close()) for publisher in self._publishers]
         if closing:

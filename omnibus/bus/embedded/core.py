@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import structlog
 
 from omnibus.blobs import BlobStore
 from omnibus.bus.embedded.catalog import Catalog
@@ -15,6 +18,7 @@ from omnibus.bus.embedded.schema import PARTITION_BITS
 from omnibus.bus.embedded.txn import Txn
 from omnibus.bus.embedded.writer import Writer
 
+log = structlog.get_logger(__name__)
 Fence = Callable[[Txn, Claim, Mapping[int, int]], None]
 """Called inside the transaction of every step with the claim and each partition's epoch; raises Fenced."""
 
@@ -25,6 +29,16 @@ class Waker:
     def __init__(self) -> None:
         self._by_topic: dict[int, set[asyncio.Event]] = {}
         self._by_group: dict[int, set[asyncio.Event]] = {}
+        self._closed = False
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Wake everybody a last time: the file is about to be closed."""
+        self._closed = True
+        self.records_came(set(self._by_topic))
+        self.leases_changed(set(self._by_group))
 
     def listen(self, topic_ids: list[int], records: asyncio.Event, group: int, leases: asyncio.Event) -> None:
         for topic_id in topic_ids:
@@ -76,7 +90,10 @@ class OtherProcesses:
 
     async def watch(self, poll_s: float) -> None:
         while True:
-            self.look()
+            try:
+                self.look()
+            except sqlite3.Error as error:  # the disk, or the file's lock: the next look may succeed
+                log.warning("bus_not_readable", reason=str(error))
             await asyncio.sleep(poll_s)
 
     def look(self) -> None:

@@ -14,11 +14,11 @@ _BATCH = 500
 
 
 async def follow(core: Core, topic: Topic, offsets: dict[int, int]) -> AsyncIterator[Sequence[Record]]:
-    """Batches of records of one partition each, from `offsets` on, until the caller stops asking."""
+    """Batches of records of one partition each, from `offsets` on, until nobody asks or the bus is closed."""
     came = asyncio.Event()
     core.waker.listen_to(topic.id, came)
     try:
-        while True:
+        while not core.waker.is_closed():
             came.clear()
             found = False
             for partition, (_, after) in core.reader.tails(topic.id).items():
@@ -28,6 +28,8 @@ async def follow(core: Core, topic: Topic, offsets: dict[int, int]) -> AsyncIter
                     if records:
                         found = True
                         yield records
+                        if core.waker.is_closed():
+                            return
             if not found:
                 await came.wait()
     finally:

@@ -26,6 +26,7 @@ P = TypeVar("P")
 _BEATS_PER_TTL = 4
 _SHORT_S = 0.1
 """Pause between heartbeats while partitions of this member's share are still in other hands."""
+_LOOK_S = 1.0
 _LAST_WORD_S = 0.25
 """What the handing back of leases gets when the deadline has passed already."""
 
@@ -166,9 +167,9 @@ class GroupRunner(ABC, Generic[P]):
             self._drop(partition)
 
     async def _sleep(self, seconds: float | None) -> None:
-        """Until there may be work, at most `seconds`."""
+        """Until there may be work, at most `seconds`; a look now and then costs nothing and forgives a missed call."""
         try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            await asyncio.wait_for(self._wake.wait(), _LOOK_S if seconds is None else min(seconds, _LOOK_S))
         except TimeoutError:
             pass
 
@@ -194,7 +195,7 @@ class GroupRunner(ABC, Generic[P]):
     def _behind(self) -> dict[int, tuple[int, int]]:
         """For every partition owned: records not dealt with, and the age of the oldest of them in milliseconds."""
         found = dict.fromkeys(self._parts, (0, 0))
-        for topic in self._topics:
+        for topic in self._topics if found else ():
             for partition, lag in self._core.reader.lags(self._claim.group, topic.id).items():
                 if lag > 0 and partition in found:
                     before, age = found[partition]

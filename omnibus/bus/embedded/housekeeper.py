@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -54,7 +55,7 @@ class Housekeeper:
         while True:
             try:
                 await self._turn()
-            except OmnibusError as error:
+            except (OmnibusError, sqlite3.Error) as error:
                 log.warning("housekeeping_failed", reason=str(error))
             await asyncio.sleep(_PAUSE_S)
 

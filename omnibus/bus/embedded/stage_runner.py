@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -286,8 +287,13 @@ class StageRunner(GroupRunner[StageTask]):
         pause = min(most, least * 2**task.failures) * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
         task.fail(f"{type(error).__name__}: {error}", pause)
         self.restarts_total += 1
-        log.warning(
-            "task_failed", stage=self.name, partition=task.id.partition, reason=task.reason, retry_in_s=round(pause, 2)
+        log.log(
+            logging.INFO if isinstance(error, Fenced) else logging.WARNING,
+            "task_failed",
+            stage=self.name,
+            partition=task.id.partition,
+            reason=task.reason,
+            retry_in_s=round(pause, 2),
         )
 
     # --- health ---------------------------------------------------------------------------------

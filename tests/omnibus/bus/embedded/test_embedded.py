@@ -169,6 +169,21 @@ async def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
         await EmbeddedBus(tmp_path / "bus", dead_letters="dead").open()
 
 
+async def test_followers_end_when_the_bus_is_closed(open_embedded: OpenBus) -> None:
+    bus = await open_embedded()
+    following = bus.follow("in")
+
+    async def follow_to_the_end() -> int:
+        return sum([len(records) async for records in following])
+
+    seeing = asyncio.create_task(follow_to_the_end())
+    await bus.publisher("p").publish([Out("in", b"k", b"v")])
+    await asyncio.sleep(0)
+    await bus.close()
+    async with asyncio.timeout(30):
+        assert await seeing in (0, 1)
+
+
 async def test_a_closed_bus_takes_nothing_more(open_embedded: OpenBus) -> None:
     bus = await open_embedded()
     publisher = bus.publisher("p")
