@@ -84,7 +84,7 @@ def _set_addresses(mail: EmailMessage, outbound: Outbound, settings: EmailSettin
     mail["To"] = ", ".join([_mailbox(name, outbound.recipient.value), *words.to])
     if words.cc:
         mail["Cc"] = ", ".join(words.cc)
-    if outgoing is None or outgoing.reply_token:
+    if outgoing is None or outgoing.reply_tag:
         token = reply_address(sender, outbound.conversation.id)
         if token is not None:
             mail["Reply-To"] = token

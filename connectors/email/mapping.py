@@ -60,7 +60,7 @@ def map_mail(raw: RawEvent) -> Iterator[AnyEvent]:
     if report is not None and target is not None and report.failures:
         yield from deliveries(raw, mail, report)
     else:
-        yield message(raw, mail)
+        yield message(raw, mail, about=report.original_id if report is not None else None)
 
 
 def native_id_of(raw: RawEvent, mail: Mail) -> str:
@@ -68,8 +68,8 @@ def native_id_of(raw: RawEvent, mail: Mail) -> str:
     return mail.message_id or f"sha256:{hashlib.sha256(raw.body).hexdigest()}"
 
 
-def message(raw: RawEvent, mail: Mail) -> Message:
-    """The mail as somebody's message."""
+def message(raw: RawEvent, mail: Mail, about: str | None = None) -> Message:
+    """The mail as somebody's message; `about` is the Message-ID of a mail that it reports on."""
     own = frozenset(raw.attributes.get("own", "").split())
     verdict = auto_submitted(mail, raw.attributes.get("mail_from"))
     author = author_of(raw, mail, own, verdict)
@@ -89,7 +89,7 @@ def message(raw: RawEvent, mail: Mail) -> Message:
         in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
         quoted=quoted_in(mail),
         auto_submitted=verdict.kind if not looped or verdict.kind != "no" else "auto_generated",
-        links=links_of(mail, recipients_of(raw, mail)),
+        links=(*links_of(mail, recipients_of(raw, mail)), *((f"m:{about}",) if about else ())),
         names=names_of(mail),
         weak_link=weak_link_of(mail) if verdict.kind in ("no", "auto_reply") else None,
         own=looped and _is_marked(mail),

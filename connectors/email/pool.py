@@ -84,8 +84,11 @@ class Pool:
             ) from error
         except aiosmtplib.SMTPAuthenticationError as error:
             raise Misconfigured("outgoing.password", f"the server refused the login ({error.code})") from error
-        except aiosmtplib.SMTPNotSupported as error:
-            raise Misconfigured("outgoing.tls", "the server offers no such encryption or login") from error
+        except aiosmtplib.SMTPException as error:
+            # The library raises the bare class where the server lacks STARTTLS or every login we know.
+            if type(error) in (aiosmtplib.SMTPException, aiosmtplib.SMTPNotSupported):
+                raise Misconfigured("outgoing.tls", f"the server offers no such thing: {error.message}") from error
+            raise
         return client
 
     async def _give_back(self, opened: _Open, *, keep: bool) -> None:

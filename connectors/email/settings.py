@@ -53,7 +53,7 @@ class OutgoingSettings(Settings, frozen=True, kw_only=True):
         EmailAddress | None, described("Sender address; the first of the account's addresses if not given.")
     ] = None
     name: Annotated[str | None, described("Sender name people see.", example="Example Support")] = None
-    reply_token: Annotated[
+    reply_tag: Annotated[
         bool, described("Put a reply address with a token (help+c-...@) into answers; the mailbox must accept it.")
     ] = True
     connections: Annotated[int, Meta(ge=1, le=20), described("Connections at a time.")] = 2

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 from connectors.email.addressing import conversation_in_address, minted
+from connectors.email.languages import AUTO_REPLY_SUBJECTS
 from connectors.email.mail import Mail
 
 MAX_LINKS = 40
@@ -20,6 +21,7 @@ _PREFIX = re.compile(
     r"\s*(?:\[\d{1,4}\]|\(\d{1,4}\)|\^\d{1,4})?\s*[:：]\s*",
     re.IGNORECASE,
 )
+_AUTOMATIC = re.compile(rf"^\s*(?:{'|'.join(AUTO_REPLY_SUBJECTS)})\s{{0,5}}[:：]\s*", re.IGNORECASE)
 _MARKS = re.compile(r"^\s*\[[^\[\]]{1,40}\]\s*")
 _THREAD_INDEX_ROOT = 22
 """Bytes of Thread-Index that are the same in a whole thread: [MS-OXOMSG] section 2.2.1.3, PidTagConversationIndex."""
@@ -68,6 +70,7 @@ def bare_subject(subject: str) -> str:
     text = subject[:1_000]
     for _ in range(20):
         shorter = _PREFIX.sub("", text, count=1)
+        shorter = _AUTOMATIC.sub("", shorter, count=1)
         shorter = _MARKS.sub("", shorter, count=1) or shorter
         if shorter == text:
             break
