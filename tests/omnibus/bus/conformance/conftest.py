@@ -107,7 +107,7 @@ class Engine(ABC):
         for bus in self._buses:
             await bus.close(5.0)
 
-    # --- helpers for reading --------------------------------------------------------------------
+    # --- reading -------------------------------------------------------------------------------
 
     async def records(self, bus: Bus, topic: str) -> list[Record]:
         """Everything in a topic, partition after partition."""
