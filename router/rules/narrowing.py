@@ -62,7 +62,7 @@ def _need(part: Sequence[Token], type_of: Callable[[str], str | None], literal: 
     name = dotted(part if wanted else part[1:])
     if name is not None and type_of(name) == "bool":
         return Need("equals", name, wanted)
-    if len(part) > 3 and words[-3:-1] == ["=", "="]:
+    if len(part) > 3 and words[-3:-1] == ["=", "="] and part[-1].kind == "string":
         return _equality(part[:-3], part[-1], type_of, literal)
     if len(part) > 3 and words[1:3] == ["=", "="]:
         return _equality(part[3:], part[0], type_of, literal)
@@ -76,6 +76,6 @@ def _equality(
     path: Sequence[Token], value: Token, type_of: Callable[[str], str | None], literal: Callable[[str], str]
 ) -> Need | None:
     name = dotted(path)
-    if value.kind == "string" and name is not None and type_of(name) == "string":
-        return Need("equals", name, literal(value.text))
-    return None
+    if name is None or value.kind != "string" or type_of(name) != "string":
+        return None
+    return Need("equals", name, literal(value.text))
