@@ -59,7 +59,7 @@ class ConnectorsService:
         endpoints = self._endpoints(tools)
         pages = self._supervisor.prepare(tools)
         self._runner = web.AppRunner(
-            build_app(endpoints, pages, self._add_routes),
+            build_app(endpoints, pages, self._add_routes, proxies_of(self._runtime.config.http)),
             access_log=None,
             auto_decompress=False,  # the log keeps the bytes of the wire; signatures are over those, too
             keepalive_timeout=self._limits.idle_timeout.total_seconds(),

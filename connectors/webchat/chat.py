@@ -236,6 +236,7 @@ class Chat:
     def _refuse(self, problem: Problem) -> None:
         """Say why a frame was not taken; after too many of them, hang up."""
         self.refusals += 1
+        self.desk.rejected(problem.code)
         if self.refusals < REFUSALS:
             self.send(problem)
         else:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-import structlog
-
 from connectors.webchat.history import TABLE, History, history_out
 from connectors.webchat.hub import Hub
 from connectors.webchat.identity import Signer
@@ -15,12 +13,11 @@ from connectors.webchat.settings import WebchatSettings
 from omnibus.bus.port import Out
 from omnibus.channel.receive import ReceiverTools
 from omnibus.errors import TryAgain
+from omnibus.telemetry import metrics
 
 REMEMBERED_ACKS = 10_000
 ADDRESS_SHARE = 10
 """One network address may do as much as so many visitors: an office behind one address is not one visitor."""
-
-log = structlog.get_logger("omnibus.webchat")
 
 
 class Desk:
@@ -78,6 +75,10 @@ class Desk:
     def history_out(self, thread: str, entry: Entry) -> Out:
         """The record that puts an entry into this account's history."""
         return history_out(self.topic, self.account, thread, entry)
+
+    def rejected(self, reason: str) -> None:
+        """Count something that was refused before the log."""
+        metrics.current().count("rejected", self.tools.account.channel.name, self.account, reason)
 
     def acknowledged(self, thread: str, frame_id: str) -> Ack | None:
         """The acknowledgement of a frame that this process has stored before."""

@@ -20,6 +20,7 @@ from connectors.webchat.pages import page_routes
 from connectors.webchat.protocol import MAX_FRAME_BYTES, Short, Typing
 from connectors.webchat.settings import WebchatSettings
 from omnibus import clock
+from omnibus.channel.client import CLIENT
 from omnibus.channel.receive import ReceiverTools
 
 HELLO_S = 15.0
@@ -78,7 +79,7 @@ class WebchatReceiver:
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """``GET /ws``: one chat, until one side ends it."""
-        remote = request.remote or ""
+        remote = request.get(CLIENT, "")
         if (refusal := self._refusal(request, remote)) is not None:
             return refusal
         self._desk.open_chats += 1
@@ -91,10 +92,13 @@ class WebchatReceiver:
     def _refusal(self, request: web.Request, remote: str) -> web.Response | None:
         """Why this chat cannot be opened; None when it can, and then it is counted."""
         if not self._door.admits(request):
+            self._desk.rejected("origin")
             return web.json_response({"error": 403, "detail": "this page may not embed the chat"}, status=403)
         if not self._desk.is_open or self._desk.open_chats >= self._settings.max_connections:
+            self._desk.rejected("full")
             return _busy(503)
         if self._desk.connects.take(remote, clock.now_ms()) or not self._desk.open_by_address.enter(remote):
+            self._desk.rejected("address_limit")
             return _busy(429)
         return None
 

@@ -74,9 +74,7 @@ function safeUrl(text, protocols) {
 function clockTime(ms) {
   const at = new Date(ms);
   const today = at.toDateString() === new Date().toDateString();
-  const form = { hour: 'numeric', minute: '2-digit' };
-  if (!today) { form.day = 'numeric'; form.month = 'short'; }
-  return new Intl.DateTimeFormat(locale, form).format(at);
+  return new Intl.DateTimeFormat(locale, today ? { timeStyle: 'short' } : { timeStyle: 'short', dateStyle: 'medium' }).format(at);
 }
 
 function inkOn(color) {
