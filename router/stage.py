@@ -24,6 +24,7 @@ SEEN_FOR_S = 3 * 86_400
 """How long an event's id is remembered: longer than any redelivery, since a step is exactly once by itself."""
 
 _OWN = events.ROUTER.encode()
+_NORMALIZER = events.NORMALIZER.encode()
 OPENED = "omnibus.conversation.opened.v1"
 
 Handler = Callable[[Turn, Event, Record], None]
@@ -139,8 +140,13 @@ class RouterStage:
         """An event of a newer release: its owner may know what to do with it."""
         subject = record.header("ce_subject")
         state = None if subject is None else _load(ctx, subject)
-        if state is not None and record.topic == plan.topics.events:
-            Turn(ctx, plan, Cause(id="", time_ms=record.ts_ms), state).forward(record)
+        if state is None or record.topic != plan.topics.events:
+            return
+        Turn(ctx, plan, Cause(id="", time_ms=record.ts_ms), state).forward(record)
+        count = record.header("ce_convseq")
+        if record.header("ce_source") == _NORMALIZER and count is not None and count.isdigit():
+            state.convseq = max(state.convseq, int(count))
+            ctx.store(CONVERSATIONS).put(state.conversation.id.encode(), packed(state))
 
 
 def _seen(ctx: Ctx, event_id: str) -> bool:

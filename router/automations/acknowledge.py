@@ -12,6 +12,7 @@ import msgspec
 from omnibus import clock
 from omnibus.config.fields import Duration, described
 from omnibus.errors import Misconfigured
+from omnibus.model.codec import rfc3339
 from omnibus.model.content import Text
 from omnibus.model.events import Reply, Tag, Transfer
 from router.automations.contract import Automation, AutomationSettings, AutomationTools, Command, Heard
@@ -56,7 +57,7 @@ class Acknowledge:
         leave = Transfer(to=f"queue:{self._tools.hand_over_to}", reason="acknowledged")
         if heard.message is None or not self._due(heard):
             return [leave]
-        noted = Tag(attributes={ACKNOWLEDGED_AT: clock.from_ms(heard.event.time).isoformat()})
+        noted = Tag(attributes={ACKNOWLEDGED_AT: rfc3339(heard.event.time).decode()})
         return [Reply(content=Text(text=self._text(heard)), auto_submitted="auto_reply"), noted, leave]
 
     async def close(self) -> None:

@@ -13,6 +13,7 @@ from omnibus.config.fields import Duration, Secret, Url, between, described
 from omnibus.errors import InvalidPayload, Misconfigured
 from omnibus.http import expect_ok
 from omnibus.model.base import Attributes, Model
+from omnibus.model.codec import rfc3339
 from omnibus.model.content import Choices, Option, Text
 from omnibus.model.entities import Conversation, Message
 from omnibus.model.events import Reply, Resolve, Tag, Transfer
@@ -130,7 +131,7 @@ def question_of(heard: Heard) -> Question:
     return Question(
         id=heard.event.id,
         type=heard.event.type,
-        time=clock.from_ms(heard.event.time).isoformat().replace("+00:00", "Z"),
+        time=rfc3339(heard.event.time).decode(),
         automation=heard.name,
         conversation_id=heard.conversation_id,
         conversation=heard.conversation,

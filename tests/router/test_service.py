@@ -14,6 +14,7 @@ from aiohttp import ClientSession, web
 from omnibus.bus.port import Out, Record
 from omnibus.cli.assemble import open_runtime
 from omnibus.cli.plugins import known_types, settings_of
+from omnibus.config.errors import ConfigErrors
 from omnibus.config.load import loads
 from omnibus.model import codec
 from omnibus.model.codec import Event
@@ -143,6 +144,32 @@ async def test_the_example_bot_answers_and_hands_over(installation: Installation
     [assigned, *_] = await installation.until("omnibus.queue.billing", bool)
     assert assigned.data.summary == "They asked for help."
     assert assigned.data.conversation.tags == ("echoed",)
+
+
+async def test_new_rules_apply_from_the_next_message_on(installation: Installation, tmp_path: Path) -> None:
+    await installation.says("hello", "before")
+    await installation.until("omnibus.queue.general", bool)
+    text = CONFIG.format(folder=tmp_path, bot="http://127.0.0.1:9/", secret=SECRET)
+    changed = text + "  - {name: all, to: queue:billing}\n"
+    installation.service.reload(loads(changed, settings_of=settings_of, known_types=known_types))
+
+    await installation.says("hello", "after")
+
+    [assigned, _] = await installation.until("omnibus.queue.billing", lambda events: len(events) == 2)
+    assert assigned.subject == conversation_id("after")
+    before, after = [event for event in await installation.on("omnibus.events") if "routing.decided" in event.type]
+    assert before.data.decision.ruleset_version != after.data.decision.ruleset_version
+
+
+async def test_wrong_rules_leave_the_ones_in_use(installation: Installation, tmp_path: Path) -> None:
+    text = CONFIG.format(folder=tmp_path, bot="http://127.0.0.1:9/", secret=SECRET)
+    wrong = text + '  - {name: all, when: "message.txt", to: queue:billing}\n'
+    with pytest.raises(ConfigErrors, match=r"message\.txt"):
+        installation.service.reload(loads(wrong, settings_of=settings_of, known_types=known_types))
+
+    await installation.says("hello")
+
+    assert await installation.until("omnibus.queue.general", bool)
 
 
 async def test_health_names_every_runner(installation: Installation) -> None:

@@ -107,6 +107,8 @@ def test_an_event_type_of_a_newer_release_reaches_the_owner(router: Rehearsal) -
     outs = router.step(Record(newer.topic, 0, 9, 0, newer.key, b'{"song": 1}', headers))
 
     assert [(out.topic, out.value) for out in outs] == [("omnibus.queue.general", b'{"song": 1}')]
+    router.later(timedelta(days=2))
+    assert router.on("omnibus.raw.control")[0].data.convseq == 3
 
 
 def test_waiting_begins_with_the_first_unanswered_message(router: Rehearsal) -> None:

@@ -14,6 +14,7 @@ from omnibus.errors import Misconfigured
 from router.plan import rules_of
 from router.rules.check import check
 from router.rules.examples import Example, beside, differences, load_examples, run
+from router.rules.facts import VARIABLES
 
 FOLDER = Path(__file__).parents[3] / "docs/examples/routing"
 EXAMPLES = load_examples(FOLDER / "omnibus.examples.yaml")
@@ -92,3 +93,10 @@ def test_wrong_routes_are_told_with_file_line_and_column() -> None:
 def test_without_a_queue_nobody_could_get_anything() -> None:
     with pytest.raises(ConfigErrors, match="at least one queue"):
         check(configured("routes: []"))
+
+
+def test_the_page_about_rules_lists_every_name() -> None:
+    page = (FOLDER / "README.md").read_text("utf-8")
+    rows = [f"| `{name}` | {variable.type} | {variable.meaning} |" for name, variable in VARIABLES.items()]
+
+    assert "\n".join(rows) in page
