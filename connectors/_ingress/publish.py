@@ -34,6 +34,8 @@ async def records_of(raw: RawEvent, channel: Channel, topics: Topics, blobs: Blo
     the reason, and a mended mapping can be run over it again. Raises TryAgain when the blob store cannot be reached.
     """
     threads = threads_of(raw, channel)
+    if len(threads) == 1 and threads[0] is not None:
+        raw = replace(raw, thread=threads[0])
     whole = encode_raw(raw)
     if len(whole) > CLAIM_CHECK_BYTES or len(whole) * len(threads) > COPIES_BYTES:
         uri = blob_uri(whole)
@@ -78,7 +80,7 @@ def _carrying(raw: RawEvent, topics: Topics, thread: str | None, index: int, who
 
 def _referring(raw: RawEvent, topics: Topics, thread: str | None, index: int, uri: str) -> Out:
     extra = [("ce_dataref", uri.encode())]
-    if thread is not None:
+    if thread != raw.thread and thread is not None:
         extra.append((THREAD_HEADER, thread.encode("utf-8", "replace")))
     return Out(
         topic=topics.raw(raw.channel),

@@ -58,7 +58,7 @@ def request_of(http: web.Request, body: bytes, proxies: Proxies, public_url: str
     """The request as it arrived, whole. Raises Unacceptable for a query with too many parameters."""
     target = readable(http.raw_path)
     path, _, query = target.partition("?")
-    headers = tuple((readable(name).lower(), readable(value)) for name, value in http.headers.items())
+    headers = tuple([(readable(name).lower(), readable(value)) for name, value in http.headers.items()])
     return Request(
         method=http.method,
         path=path,
@@ -105,9 +105,10 @@ class Masks:
 
 
 def _without(pairs: Pairs, secret: frozenset[str]) -> Pairs:
-    if secret.isdisjoint([name for name, _ in pairs]):
-        return pairs
-    return tuple((name, MASK if name in secret else value) for name, value in pairs)
+    for name, _ in pairs:
+        if name in secret:
+            return tuple([(name, MASK if name in secret else value) for name, value in pairs])
+    return pairs
 
 
 def raw_event_of(

@@ -14,9 +14,13 @@ def find(data: Any, path: str) -> Any:
 
     JSON Pointer is RFC 6901; a number also counts the entries of a list, from 0.
     """
-    if isinstance(data, dict) and path in data:
-        return data[path]
-    for step in steps(path):
+    path_steps = steps(path)
+    if isinstance(data, dict):
+        if path in data:
+            return data[path]
+        if len(path_steps) == 1:
+            return data.get(path_steps[0], MISSING)
+    for step in path_steps:
         if isinstance(data, dict):
             data = data.get(step, MISSING)
         elif isinstance(data, list) and step.isascii() and step.isdigit() and len(step) < 7:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from connectors.webhook.items import Item, first
+from connectors.webhook.items import Item, found_at
 from connectors.webhook.settings import MappingSettings
 from omnibus.model.base import Scalar
 
@@ -16,7 +16,7 @@ MAX_VALUE_CHARS = 1_024
 
 def attributes_of(item: Item, mapping: MappingSettings) -> dict[str, Scalar]:
     """The CloudEvents attributes and the plain values of the object the mapping names, up to 4 KB."""
-    given = next((value for value in first(item.data, mapping.attributes) if isinstance(value, dict)), {})
+    given = next((value for value in found_at(item.data, mapping.attributes) if isinstance(value, dict)), {})
     envelope = {"ce_type": item.envelope.type, "ce_source": item.envelope.source, "ce_subject": item.envelope.subject}
     kept: dict[str, Scalar] = {}
     left = MAX_BYTES

@@ -9,7 +9,7 @@ from mimetypes import MimeTypes
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.webhook.items import Item, first
+from connectors.webhook.items import Item, found_at
 from connectors.webhook.settings import MappingSettings
 from omnibus.channel.events import Media
 from omnibus.model.content import AttachmentRef, Audio, Content, File, Image, Video
@@ -23,7 +23,7 @@ _KINDS: dict[str, type[Image | Audio | Video]] = {"image": Image, "audio": Audio
 
 def files_of(item: Item, mapping: MappingSettings) -> tuple[Media, ...]:
     """At most 50 files; an entry that is neither address nor content is passed over."""
-    found: Any = next(iter(first(item.data, mapping.attachments)), [])
+    found: Any = next(found_at(item.data, mapping.attachments), [])
     listed = found if isinstance(found, list) else [found]
     named = [media for entry in listed[:MAX_FILES] if (media := _media(entry)) is not None]
     sent = [

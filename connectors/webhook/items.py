@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from connectors._shared.bodies import (
     multipart_of,
     text_of,
 )
-from connectors._shared.paths import find
+from connectors._shared.paths import MISSING, find
 from connectors.webhook.settings import MappingSettings, Paths
 from omnibus.errors import InvalidPayload
 from omnibus.model.raw import RawEvent
@@ -53,10 +54,12 @@ def items_of(raw: RawEvent, mapping: MappingSettings) -> list[Item]:
     return items
 
 
-def first(data: Any, paths: Paths) -> list[Any]:
+def found_at(data: Any, paths: Paths) -> Iterator[Any]:
     """What is found at each of the paths, in their order, without what is missing or null."""
-    found = (find(data, path) for path in ((paths,) if isinstance(paths, str) else paths))
-    return [value for value in found if value is not None and isinstance(value, (str, int, float, bool, dict, list))]
+    for path in (paths,) if isinstance(paths, str) else paths:
+        value = find(data, path)
+        if value is not MISSING and value is not None:
+            yield value
 
 
 def _of_media_type(raw: RawEvent, mapping: MappingSettings) -> list[Item]:
@@ -78,7 +81,7 @@ def _of_media_type(raw: RawEvent, mapping: MappingSettings) -> list[Item]:
 
 def _of_json(data: Any, raw: RawEvent, mapping: MappingSettings) -> list[Item]:
     if mapping.items:
-        return [Item(data=item) for item in _listed(next(iter(first(data, mapping.items)), None), "items")]
+        return [Item(data=item) for item in _listed(next(found_at(data, mapping.items), None), "items")]
     if isinstance(data, list):
         return [Item(data=item) for item in data]
     if not isinstance(data, dict):

@@ -38,7 +38,7 @@ def map_event(raw: RawEvent) -> Iterator[Message]:
 def threads(raw: RawEvent) -> Sequence[str]:
     """The threads in the request: those it names, or else one for each sender."""
     mapping = mapping_of(raw)
-    return tuple(dict.fromkeys(_thread(item, mapping, _sender(item, mapping)) for item in items_of(raw, mapping)))
+    return tuple(dict.fromkeys(_thread(item, mapping) for item in items_of(raw, mapping)))
 
 
 def mapping_of(raw: RawEvent) -> MappingSettings:
@@ -55,12 +55,12 @@ def _mapping(text: str) -> MappingSettings:
 
 
 def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
-    files, sender = files_of(item, mapping), _sender(item, mapping)
+    files = files_of(item, mapping)
     return Message(
-        thread=_thread(item, mapping, sender),
+        thread=_thread(item, mapping),
         at=time_of(item, mapping, raw.received_at),
         native_id=_native_id(item, mapping),
-        sender=sender,
+        sender=_sender(item, mapping),
         content=_content(item, mapping, files),
         attachments=files,
         subject=text_at(item.data, mapping.subject),
@@ -68,9 +68,12 @@ def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
     )
 
 
-def _thread(item: Item, mapping: MappingSettings, sender: Party) -> str:
+def _thread(item: Item, mapping: MappingSettings) -> str:
     named = text_at(item.data, mapping.thread)
-    return short(named if named is not None else sender.normalized or sender.value)
+    if named is not None:
+        return short(named)
+    sender = _sender(item, mapping)
+    return short(sender.normalized or sender.value)
 
 
 def _sender(item: Item, mapping: MappingSettings) -> Party:

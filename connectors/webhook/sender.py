@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from connectors.webhook.items import Item, first
+from connectors.webhook.items import Item, found_at
 from connectors.webhook.settings import MappingSettings, Paths
 from omnibus.channel.events import Party
 
@@ -40,7 +40,7 @@ def text_at(data: Any, paths: Paths) -> str | None:
 
     A fraction is no id, and a whole number beyond 64 bits has already lost its digits when it gets here.
     """
-    for value in first(data, paths):
+    for value in found_at(data, paths):
         if isinstance(value, str) and value.strip():
             return value
         if isinstance(value, int) and not isinstance(value, bool):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from connectors.webhook.items import Item, first
+from connectors.webhook.items import Item, found_at
 from connectors.webhook.settings import MappingSettings
 
 _MS_FROM = 100_000_000_000
@@ -14,7 +14,7 @@ _MS_FROM = 100_000_000_000
 
 def time_of(item: Item, mapping: MappingSettings, received_at: datetime) -> datetime:
     """The message's own time, else its envelope's, else when we received it: a strange time must not cost a message."""
-    for value in (*first(item.data, mapping.time), item.envelope.time):
+    for value in (*found_at(item.data, mapping.time), item.envelope.time):
         at = _read(value)
         if at is not None:
             return at
