@@ -41,7 +41,7 @@ def facts_of(turn: Turn, message: Message | None, sender: ChannelIdentity | None
         message=message,
         sender=sender or turn.state.sender,
         now_ms=turn.cause.time_ms,
-        words=turn.plan.words,
+        words=turn.plan.rules.words,
         origin=turn.cause.origin,
     )
 

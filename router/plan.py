@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 
@@ -15,10 +16,14 @@ from omnibus.errors import Misconfigured
 from router.automations.contract import AutomationSettings
 from router.automations.registry import discover
 from router.rules.ruleset import BadRules, Rule, RuleError, RuleSet, load_rules
-from router.rules.words import HumanWords, shipped_words
+from router.rules.words import HumanWords, human_words
 
 DEFAULT_QUEUE = "default"
 """Where conversations go that no rule places, when there is a queue of that name; otherwise the first queue."""
+
+WORDS = "words"
+SECTIONS: Mapping[str, Any] = {WORDS: dict[str, tuple[str, ...]]}
+"""Top-level sections of the configuration that are the router's own, for `omnibus.config.load`."""
 
 DAY_MS = 86_400_000
 
@@ -48,7 +53,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     default_queue: str
     automations: Mapping[str, AutomationPlan] = {}
     accounts: Mapping[str, AccountPlan] = {}
-    words: HumanWords = msgspec.field(default_factory=shipped_words)
     closed_kept_ms: int = 7 * DAY_MS
     """How long a closed conversation's state is kept for late receipts and commands."""
 
@@ -101,9 +105,18 @@ def rules_of(config: Config) -> RuleSet:
             default=f"queue:{default_queue(config)}",
             queues=tuple(config.queues),
             automations=tuple(config.automations),
+            words=words_of(config),
         )
     except BadRules as bad:
         raise ConfigErrors(_located(config, error) for error in bad.errors) from None
+
+
+def words_of(config: Config) -> HumanWords:
+    """The word lists for those who ask for a person: the shipped ones and the section `words`. Raises ConfigErrors."""
+    try:
+        return human_words(config.sections.get(WORDS))
+    except Misconfigured as wrong:
+        raise ConfigErrors([ConfigError(config.where(wrong.setting), wrong.setting, wrong.why)]) from None
 
 
 def rule_of(route: Route, place: str) -> Rule:

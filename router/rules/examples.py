@@ -23,7 +23,6 @@ from router.control import no_automation
 from router.plan import rules_of
 from router.rules.facts import Facts
 from router.rules.ruleset import RuleSet, Verdict
-from router.rules.words import shipped_words
 
 MAX_BYTES = 1_000_000
 _MONDAY_NOON = datetime.fromisoformat("2026-01-05T15:00:00+00:00")
@@ -95,7 +94,7 @@ def outcome(rules: RuleSet, given: Given) -> Verdict:
         message=message,
         sender=_identity(given),
         now_ms=clock.to_ms(given.at),
-        words=shipped_words(),
+        words=rules.words,
         origin=given.origin,
     )
     return rules.decide(facts, no_automation(given.origin, False, message))

@@ -14,6 +14,7 @@ from omnibus.model.entities import Tried
 from router.rules.compiler import BadCondition, Condition, Conditions, Patterns, condition_of
 from router.rules.facts import VARIABLES, Facts, as_input
 from router.rules.tokens import variables_in
+from router.rules.words import HumanWords, shipped_words
 
 MAX_TRIED = 100
 MAX_RULES = 5_000
@@ -83,12 +84,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleSet:
-    """Rules, compiled. `version` is a hash of everything a decision depends on."""
+    """Rules, compiled, and the word lists that go with them. `version` is a hash of all a decision depends on."""
 
-    def __init__(self, rules: Sequence[Rule], default: str, conditions: Conditions, reads: Sequence[frozenset[str]]):
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        default: str,
+        words: HumanWords,
+        conditions: Conditions,
+        reads: Sequence[frozenset[str]],
+    ) -> None:
         self.rules = tuple(rules)
         self.default = default
-        self.version = _version(rules, default)
+        self.words = words
+        self.version = _version(rules, default, words)
         self._conditions = conditions
         self._reads = tuple(reads)
         self._read_until = _running_union(reads)
@@ -189,15 +198,21 @@ def _last(values: Sequence[str | None]) -> str | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def _version(rules: Sequence[Rule], default: str) -> str:
+def _version(rules: Sequence[Rule], default: str, words: HumanWords) -> str:
     plain = [msgspec.structs.replace(rule, place="") for rule in rules]
-    return "rules_" + hashlib.sha256(msgspec.json.encode([plain, default], order="deterministic")).hexdigest()[:12]
+    content = msgspec.json.encode([plain, default, words.phrases], order="deterministic")
+    return "rules_" + hashlib.sha256(content).hexdigest()[:12]
 
 
 def load_rules(
-    rules: Sequence[Rule], *, default: str, queues: Collection[str], automations: Collection[str]
+    rules: Sequence[Rule],
+    *,
+    default: str,
+    queues: Collection[str],
+    automations: Collection[str],
+    words: HumanWords | None = None,
 ) -> RuleSet:
-    """Check and compile. Raises BadRules with every error found."""
+    """Check and compile. Raises BadRules with every error found. Without `words`, the shipped lists."""
     known = {"queue": queues, "automation": automations}
     errors = [error for rule in rules for error in _target_errors(rule, known)] + _repeated(rules)
     if len(rules) > MAX_RULES:
@@ -222,7 +237,7 @@ def load_rules(
     if errors:
         raise BadRules(errors)
     reads = [frozenset(variables_in(rule.when, VARIABLES.__contains__)) for rule in rules]
-    return RuleSet(rules, default, Conditions(conditions, patterns), reads)
+    return RuleSet(rules, default, words or shipped_words(), Conditions(conditions, patterns), reads)
 
 
 def _repeated(rules: Sequence[Rule]) -> list[RuleError]:

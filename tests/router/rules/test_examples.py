@@ -11,7 +11,7 @@ from omnibus.config.errors import ConfigErrors
 from omnibus.config.load import load, loads
 from omnibus.config.model import Config
 from omnibus.errors import Misconfigured
-from router.plan import rules_of
+from router.plan import SECTIONS, rules_of
 from router.rules.check import check
 from router.rules.examples import Example, beside, differences, load_examples, run
 from router.rules.facts import VARIABLES
@@ -100,3 +100,25 @@ def test_the_page_about_rules_lists_every_name() -> None:
     rows = [f"| `{name}` | {variable.type} | {variable.meaning} |" for name, variable in VARIABLES.items()]
 
     assert "\n".join(rows) in page
+
+
+def with_words(text: str) -> Config:
+    return loads(text, settings_of=settings_of, known_types=known_types, sections=SECTIONS)
+
+
+def test_an_installations_own_words_count_and_are_part_of_the_version(tmp_path: Path) -> None:
+    base = "queues: {general: {}, vip: {}}\nroutes: [{name: a, when: message.asks_for_human, to: queue:vip}]\n"
+    own = with_words(base + "words: {de: ['mit einem menschen sprechen']}\n")
+    file = tmp_path / "mine.yaml"
+    file.write_text("- {name: x, given: {text: Bitte mit einem Menschen sprechen}, expect: {to: queue:vip}}")
+
+    assert run(own, str(file))[0]["result"] == "ok"
+    assert run(with_words(base), str(file))[0]["result"] == "failed"
+    assert rules_of(own).version != rules_of(with_words(base)).version
+
+
+def test_an_unusable_word_is_told_with_its_line() -> None:
+    config = with_words("queues: {general: {}}\nwords:\n  de: ['(bad']\n")
+
+    with pytest.raises(ConfigErrors, match=r"omnibus\.yaml:3:.*words\.de: '\(bad' is no regular expression"):
+        check(config)
