@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors._shared.mime.headers import Headers, split_block
 from connectors._shared.mime.parse import Part
 from connectors._shared.mime.structure import text_of_part
-from connectors.email.auto import is_daemon, report_type
+from connectors.email.auto import report_type
+from connectors.email.bounce_text import (
+    ADDRESS,
+    MAX_RECIPIENTS,
+    MAX_TEXT,
+    STATUS,
+    own_text,
+    stated_in,
+    status_in,
+    still_tries,
+    tells_of_failure,
+    told,
+)
 from connectors.email.mail import Mail, message_ids
 
-MAX_RECIPIENTS = 200
-_MAX_TEXT = 60_000
-_STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]|-\d)")
-_ADDRESS = re.compile(r"[A-Za-z0-9._%+=~/!#$&'*^{}|-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"})
 _EMBEDDED_ID = re.compile(r"(?im)^[> \t]{0,8}message-id:\s{0,4}<?([^\s<>]{3,400}@[^\s<>]{1,400}?)>?\s*$")
@@ -51,12 +59,34 @@ class Report:
 def read_report(mail: Mail) -> Report | None:
     """The report in a mail; None when it is none."""
     statuses = [part for part in mail.root.walk() if part.content_type in _STATUS_TYPES]
-    if not statuses:
+    by_server = bool(statuses) and (report_type(mail) == "delivery-status" or tells_of_failure(mail))
+    if by_server:  # else somebody forwards a bounce
+        failures = [failure for part in statuses for failure in _failures_in(part)]
+        if failures:
+            text = own_text(mail)
+            failures = [_completed(failure, text, alone=len(failures) == 1) for failure in failures]
+            return Report(failures=failures[:MAX_RECIPIENTS], original_id=original_id(mail))
+    if report_type(mail) in ("feedback-report", "disposition-notification") or not tells_of_failure(mail):
         return None
-    if report_type(mail) != "delivery-status" and not (mail.sender and is_daemon(mail.sender.email)):
-        return None  # somebody forwards a bounce
-    failures = [failure for part in statuses for failure in _failures_in(part)]
-    return Report(failures=failures[:MAX_RECIPIENTS], original_id=original_id(mail))
+    failures = [
+        Failure(recipient=each.recipient, status=each.status, diagnostic=each.words, action=_action(each.status, mail))
+        for each in told(mail)
+    ]
+    return Report(failures=failures, original_id=original_id(mail))
+
+
+def _action(status: str, mail: Mail) -> str:
+    """Words say whether the server still tries: a delay is no failure."""
+    return "delayed" if status.startswith("4") and still_tries(mail) else "failed"
+
+
+def _completed(failure: Failure, text: str, *, alone: bool) -> Failure:
+    """A report without a status, or with the most general one, may say more in words."""
+    if failure.status and not failure.status.endswith(".0.0"):
+        return failure
+    words = failure.diagnostic or (text if alone else "")
+    better = status_in(words) if not failure.status else stated_in(words)
+    return replace(failure, status=better) if better else failure
 
 
 def original_id(mail: Mail) -> str | None:
@@ -72,7 +102,7 @@ def original_id(mail: Mail) -> str | None:
             continue
         if found is not None:
             return found
-    quoted = _EMBEDDED_ID.search(mail.text[:_MAX_TEXT])
+    quoted = _EMBEDDED_ID.search(mail.text[:MAX_TEXT])
     return quoted.group(1) if quoted else next(iter(mail.in_reply_to or reversed(mail.references)), None)
 
 
@@ -97,7 +127,7 @@ def _failures_in(part: Part) -> Iterator[Failure]:
 
 
 def _blocks(part: Part) -> Iterable[Headers]:
-    text = text_of_part(part)[:_MAX_TEXT]
+    text = text_of_part(part)[:MAX_TEXT]
     for block in re.split(r"\n[ \t]*\n", text):
         if block.strip():
             yield split_block(block.strip("\n").encode() + b"\n")[0]
@@ -110,15 +140,15 @@ def _after_type(value: str | None) -> str:
 
 
 def _recipient(value: str | None) -> str | None:
-    found = _ADDRESS.search(_after_type(value))
+    found = ADDRESS.search(_after_type(value))
     return found.group() if found else None
 
 
 def _best_status(stated: str | None, diagnostic: str) -> str:
     """The stated status, unless it is a general one (x.0.0) and the other server's words are more exact."""
-    said = _STATUS.search(stated or "")
+    said = STATUS.search(stated or "")
     status = said.group(1) if said else ""
     if status and not status.endswith(".0.0"):
         return status
-    better = _STATUS.search(diagnostic)
+    better = STATUS.search(diagnostic)
     return better.group(1) if better and better.group(1)[0] in "45" else status

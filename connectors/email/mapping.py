@@ -60,7 +60,7 @@ def map_mail(raw: RawEvent) -> Iterator[AnyEvent]:
     if report is not None and target is not None and report.failures:
         yield from deliveries(raw, mail, report)
     else:
-        yield message(raw, mail, about=report.original_id if report is not None else None)
+        yield message(raw, mail, report)
 
 
 def native_id_of(raw: RawEvent, mail: Mail) -> str:
@@ -68,10 +68,13 @@ def native_id_of(raw: RawEvent, mail: Mail) -> str:
     return mail.message_id or f"sha256:{hashlib.sha256(raw.body).hexdigest()}"
 
 
-def message(raw: RawEvent, mail: Mail, about: str | None = None) -> Message:
-    """The mail as somebody's message; `about` is the Message-ID of a mail that it reports on."""
+def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
+    """The mail as somebody's message, also a report on a mail that we do not know."""
     own = frozenset(raw.attributes.get("own", "").split())
     verdict = auto_submitted(mail, raw.attributes.get("mail_from"))
+    if report is not None and verdict.kind != "bounce":
+        verdict = Verdict("bounce", "report")
+    about = report.original_id if report is not None else None
     author = author_of(raw, mail, own, verdict)
     looped = author is not None and without_tag(author.email) in own
     files = [media(part) for part in mail.bodies.files[:MAX_FILES]]

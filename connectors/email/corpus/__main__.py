@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from connectors.email.corpus.bounces import check_bounce
 from connectors.email.corpus.case import cases_in
 from connectors.email.corpus.forwards import check_forward
 from connectors.email.corpus.mails import check_mail
@@ -15,6 +16,7 @@ from connectors.email.corpus.replies import check_html_reply, check_reply, check
 from connectors.email.corpus.tally import Checker, Tally, run
 
 CHECKERS: dict[str, Checker] = {
+    "bounce": check_bounce,
     "mail": check_mail,
     "forward": check_forward,
     "reply": check_reply,

@@ -224,7 +224,7 @@ async def test_no_login_is_offered(mailbox: MakeMailbox, listening: Listening) -
 
 
 async def test_a_shared_socket_is_described_in_one_way(mailbox: MakeMailbox, listening: Listening) -> None:
-    with pytest.raises(Misconfigured, match="two.smtp"):
+    with pytest.raises(Misconfigured, match=r"two\.smtp"):
         async with listening(mailbox(name="one"), mailbox("sales@example.com", name="two", max_size=5)):
             pass
 
