@@ -108,6 +108,7 @@ class Installation:
 
     def __init__(self, folder: Path, bus: Bus, blobs: BlobStore, accounts: dict[str, WebchatSettings]) -> None:
         self.topics = Topics()
+        self._folder = folder
         self.bus = bus
         self.blobs = blobs
         channel = load_channel("connectors.webchat")
@@ -129,7 +130,7 @@ class Installation:
                 channel_tables=[self.topics.channel_table("webchat", "history")],
             )
         )
-        core = Core(http=HttpSettings(port=0))
+        core = Core(http=HttpSettings(port=0, trusted_proxies=("127.0.0.1",)))
         config = Config(core=core, channels={}, queues={}, automations={}, sinks={}, sections={}, marks={})
         self._service = ConnectorsService(
             Runtime(
@@ -147,6 +148,20 @@ class Installation:
         assert self._service is not None
         await self._service.drain(5.0)
         await self._http.close()
+
+    @asynccontextmanager
+    async def another(self) -> AsyncIterator[Installation]:
+        """A second front door on the same files, as another process has it."""
+        bus = open_bus(f"embedded:{self._folder / 'bus'}", self.topics, self.blobs)
+        await bus.open()
+        accounts = {name: account.settings for name, account in self.accounts.items()}
+        other = Installation(self._folder, bus, self.blobs, accounts)
+        try:
+            await other.start()
+            yield other
+            await other.stop()
+        finally:
+            await bus.close()
 
     @property
     def origin(self) -> str:

@@ -367,6 +367,31 @@ async def test_an_address_has_so_many_chats_open_and_no_more(installation: Insta
         assert refusal.value.status == 429
 
 
+async def test_behind_a_trusted_proxy_the_client_counts_and_not_the_proxy(
+    installation: Installation, browser: aiohttp.ClientSession
+) -> None:
+    async with browser.ws_connect(installation.url("/ws"), headers={"X-Forwarded-For": "203.0.113.7"}) as socket:
+        await socket.send_str('{"type":"hello"}')
+        await socket.receive(timeout=10)
+        await socket.send_str('{"type":"message","id":"aaaaaaaaaaaaaaaa","text":"hi"}')
+        await socket.receive(timeout=10)
+    assert [raw.remote for raw in await installation.raws()] == ["203.0.113.7"]
+
+
+async def test_a_chat_open_in_another_process_gets_the_message_too(
+    installation: Installation, browser: aiohttp.ClientSession
+) -> None:
+    """Two front doors on one bus, as behind a load balancer: the history is followed in both."""
+    async with installation.another() as other, installation.widget(browser) as here:
+        token = here.welcome["token"]
+        async with aiohttp.ClientSession() as elsewhere, other.widget(elsewhere, token=token) as there:
+            await here.say("written here")
+            assert (await there.until("message"))["entry"]["text"] == "written here"
+            await there.say("answered there")
+            await here.until("message")
+            assert (await here.until("message"))["entry"]["text"] == "answered there"
+
+
 # --- typing, restart ------------------------------------------------------------------------------
 
 

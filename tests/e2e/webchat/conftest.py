@@ -149,9 +149,12 @@ class Page:
         self._session = session
         self._context = context
         self.complaints: list[str] = []
+        self.sent: list[dict[str, Any]] = []
 
     def heard(self, method: str, params: Mapping[str, Any]) -> None:
-        """Exceptions, and what the browser itself objects to (a Content-Security-Policy, for example)."""
+        """Exceptions, what the browser itself objects to (a Content-Security-Policy, for example), and sent frames."""
+        if method == "Network.webSocketFrameSent" and params["response"]["opcode"] == 1:
+            self.sent.append(json.loads(params["response"]["payloadData"]))
         if method == "Runtime.exceptionThrown":
             details = params["exceptionDetails"]
             self.complaints.append(details.get("exception", {}).get("description", details["text"]))

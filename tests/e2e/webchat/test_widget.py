@@ -188,6 +188,18 @@ async def test_our_side_learns_that_a_reply_was_read(site: Site, page: Page) -> 
     await site.has_delivery("delivered")
     await page.click(".launcher")
     await site.has_delivery("read")
+    receipts = [frame["status"] for frame in page.sent if frame["type"] == "receipt"]
+    await page.reload()
+    await page.click(".launcher")
+    await page.until("texts().includes('Here is more.') && $('.status').hidden")
+    await page.write("thanks")
+    await page.press("Enter")
+    await page.until(
+        "$$('.me .meta .vh').every((one) => one.textContent === 'Delivered') && texts().includes('thanks')"
+    )
+
+    assert receipts == ["delivered", "read"]
+    assert [frame["status"] for frame in page.sent if frame["type"] == "receipt"] == receipts
 
 
 async def test_a_picture_is_sent_and_shown(site: Site, page: Page, tmp_path: Path) -> None:
