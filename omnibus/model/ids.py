@@ -6,6 +6,7 @@ Every id is a hash over length-framed parts, so that no two lists of parts can r
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from hashlib import blake2b
 
 
@@ -31,11 +32,13 @@ def conversation_id(account: str, thread: str, opening_message: str) -> str:
     return derive("conv", account, thread, opening_message)
 
 
+@lru_cache(maxsize=16_384)
 def identity_id(channel: str, account: str | None, scheme: str, normalized: str) -> str:
     """The id of a handle on a channel; `account` is None where the channel's identities are global."""
     return derive("idn", channel, account, scheme, normalized)
 
 
+@lru_cache(maxsize=16_384)
 def contact_id(identity: str) -> str:
     """The id of the person first met through that identity."""
     return derive("cnt", identity)

@@ -140,8 +140,8 @@ class StageRunner(GroupRunner[StageTask]):
     # --- computing ------------------------------------------------------------------------------
 
     async def _compute(self, tasks: Sequence[StageTask], now_ms: int) -> list[_Step]:
-        share_us = self._core.limits.burst_ms * 1000 / len(tasks)
-        limit = max(1, min(self._spec.max_batch, int(share_us / self._us_per_record)))
+        # A task computes for one burst at the most; with a backlog a round is several, so that a commit is worth it.
+        limit = max(1, min(self._spec.max_batch, int(self._core.limits.burst_ms * 1000 / self._us_per_record)))
         taken = [step for task in tasks if (step := self._take(task, limit)) is not None]
         bodies = await self._load_bodies(taken)
         done: list[_Step] = []
