@@ -31,3 +31,9 @@ def settings_of(section: str, kind: str) -> type[msgspec.Struct] | None:
 def known_types(section: str) -> Iterable[str]:
     """The types there are."""
     return sorted(declared(section))
+
+
+def sections() -> Mapping[str, Any]:
+    """The configuration's sections that belong to a stage, with their types."""
+    found: Mapping[str, Any] = importlib.import_module("router.plan").SECTIONS
+    return found

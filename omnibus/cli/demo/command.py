@@ -30,6 +30,7 @@ from omnibus.cli.demo.script import Door, Expected, Step, Talk, expected, write
 from omnibus.cli.reading import opened
 from omnibus.cli.settings import config_options, configuration
 from omnibus.errors import Misconfigured
+from omnibus.telemetry import logs
 
 if TYPE_CHECKING:
     from omnibus.config.model import Config
@@ -55,6 +56,7 @@ def demo(
 
     Uses the instance that `omnibus up` runs without a configuration, or starts one of its own.
     """
+    logs.configure("auto", "error")  # the table is what this command says; what else happens is the instance's to log
     play = _Play(count=count, at_once=at_once, seed=seed, quiet=as_json)
     return asyncio.run(_demo(configure(), play, running, keep, as_json))
 
