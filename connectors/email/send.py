@@ -30,6 +30,7 @@ class EmailSender(Sender):
         outgoing = self._settings.outgoing
         if outgoing is None:
             raise Misconfigured(f"channels.{tools.account.name}.outgoing", "needed for answers by mail")
+        self._outgoing = outgoing
         self._pool = Pool(outgoing)
 
     async def send(self, outbound: Outbound) -> Sent:
@@ -41,6 +42,15 @@ class EmailSender(Sender):
         except (aiosmtplib.SMTPException, OSError) as error:
             raise as_recovery(error) from error
         return Sent(native_ids=(mail.message_id,))
+
+    async def probe(self) -> str:
+        """Connect, log in, and say nothing more. Raises Misconfigured, TryAgain."""
+        try:
+            async with self._pool.connection() as client:
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise as_recovery(error) from error
+        return f"{self._outgoing.host}:{self._outgoing.port}"
 
     async def close(self) -> None:
         await self._pool.close()

@@ -126,7 +126,8 @@ class _Parser:
                     break
                 part.children.append(self._part(piece, part.depth + 1, default))
             if not part.children:
-                part.content_type = "text/plain"
+                # No boundary in it: what there is may be text, and is not thrown away.
+                part.children.append(Part(Headers([]), "text/plain", {}, part.data, part.depth + 1, defaulted=True))
         elif part.is_message and self._parts < MAX_PARTS:
             inner = part.decoded()
             part.children.append(self.message(inner.lstrip(b"\r\n"), part.depth + 1))

@@ -131,8 +131,8 @@ def _same_as_text(want: Any, have: Any) -> bool:
     """Some sources state size and hash of the decoded text, not of the bytes."""
     if want.get("filename") not in (None, have["filename"]) or have["text"] is None:
         return False
-    data = have["text"].encode()
-    return bool(want["size"] == len(data)) and want["sha256"] == hashlib.sha256(data).hexdigest()
+    forms = [have["text"].encode(), have["text"].replace("\n", "\r\n").encode()]
+    return any(want["size"] == len(data) and want["sha256"] == hashlib.sha256(data).hexdigest() for data in forms)
 
 
 def _keywords(mail: Mail) -> list[str]:
