@@ -198,15 +198,19 @@ def on_delivery(work: Work, mapped: Delivery) -> bool:
     """A provider's report on a message we sent; the router knows which of ours has that native id."""
     thread = _thread_with_conversation(work, mapped, mapped.target)
     revision = f"{mapped.status}\0{mapped.recipient or ''}"
-    event_id = work.event_id(mapped.target, "message.delivery", revision)
+    # A report on everything until some time has no target: its thread and that time tell it from others.
+    target = mapped.target or f"{mapped.thread}\0{mapped.up_to}"
+    event_id = work.event_id(target, "message.delivery", revision)
     if not work.state.first_time(event_id):
         return False
     final = mapped.status in ("read", "failed")
     data = events.MessageDelivery(
         conversation_id=thread.conversation_id,
-        native_id=mapped.target,
+        native_id=mapped.target or None,
         recipient=mapped.recipient,
         delivery=DeliveryState(status=mapped.status, at=mapped.at, reason=mapped.reason, final=final),
+        up_to=mapped.up_to,
+        attributes=mapped.attributes,
     )
     _emit_change(work, thread, mapped, "message.delivery", event_id, data)
     return True

@@ -54,6 +54,8 @@ def on_received(turn: Turn, event: Event, record: Record) -> None:
     if turn.conversation.status == CLOSED:
         # Its owner would have opened a follow-up; a message put here must be seen by somebody, not lost.
         raise InvalidPayload("ce_subject", f"conversation {event.subject} is closed")
+    if message.direction != "inbound" and _is_our_own(turn, message):
+        return
     remember_message(turn.state, message)
     turn.state.activity_ms = max(turn.state.activity_ms, turn.cause.time_ms)
     if message.raw_ref is not None:
@@ -66,6 +68,12 @@ def on_received(turn: Turn, event: Event, record: Record) -> None:
     if message.auto_submitted == "no":
         _wait_for_answer(turn, message)
     _deliver(turn, message, record)
+
+
+def _is_our_own(turn: Turn, message: Message) -> bool:
+    """Whether the channel shows us what we sent ourselves, and already have under our own id."""
+    known = turn.state.natives.get(message.native.message_id or "")
+    return known is not None and known != message.id
 
 
 def _note_inbound(turn: Turn, message: Message) -> None:

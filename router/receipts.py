@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from omnibus.bus.port import Record
 from omnibus.model.codec import Event
 from omnibus.model.entities import DeliveryState, ExternalRef, Message
 from omnibus.model.events import MessageDelivery, SinkResult
-from router.state import advances, change_message, keep_early, note_native, note_sent, take_early
+from router.state import advances, change_message, keep_early, note_native, note_sent, recent_messages, take_early
 from router.turn import Turn
 
 MAX_REFS = 20
@@ -17,6 +19,9 @@ MAX_REFS = 20
 def on_delivery(turn: Turn, event: Event, record: Record) -> None:
     """A report about one of our messages, from the sender (by our id) or the provider (by its own)."""
     report: MessageDelivery = event.data
+    if report.up_to is not None:
+        _fold_until(turn, report, report.up_to)
+        return
     message_id = report.message_id or turn.state.natives.get(report.native_id or "")
     if message_id is not None:
         fold(turn, message_id, report)
@@ -33,6 +38,14 @@ def fold(turn: Turn, message_id: str, report: MessageDelivery) -> None:
     for native in sorted(natives):
         for _, early in take_early(turn.state, native):
             _advance(turn, message_id, early)
+
+
+def _fold_until(turn: Turn, report: MessageDelivery, until: datetime) -> None:
+    """Apply a report on everything until some time to the messages that left by then, as far as we still know them."""
+    for message in recent_messages(turn.state):
+        left = message.direction == "outbound" and turn.state.sent.get(message.id) in ("sent", "delivered")
+        if left and message.created_at <= until:
+            _advance(turn, message.id, msgspec.structs.replace(report, up_to=None))
 
 
 def _advance(turn: Turn, message_id: str, report: MessageDelivery) -> None:

@@ -143,12 +143,15 @@ class Rehearsal:
         )
         return self._normalized("conversation.closed", data)
 
-    def receipt(self, status: str, *, native_id: str, conversation: str = "c1") -> Record:
-        """The provider reports on one of our messages, by its own id."""
+    def receipt(
+        self, status: str, *, native_id: str | None = None, up_to_ms: int | None = None, conversation: str = "c1"
+    ) -> Record:
+        """The provider reports on one of our messages, by its own id, or on all of them up to a time."""
         data = MessageDelivery(
             conversation_id=conversation_id(conversation),
             delivery=DeliveryState(status=status, at=clock.from_ms(self.now_ms)),
             native_id=native_id,
+            up_to=None if up_to_ms is None else clock.from_ms(up_to_ms),
         )
         return self._normalized("message.delivery", data)
 

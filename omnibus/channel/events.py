@@ -109,13 +109,19 @@ class Reaction(Event, frozen=True, kw_only=True, tag="reaction"):
 
 
 class Delivery(Event, frozen=True, kw_only=True, tag="delivery"):
-    """A report of the provider on the message `target` that we sent. `links` find its thread as a Message's do."""
+    """A report of the provider on the message `target` that we sent. `links` find its thread as a Message's do.
 
-    target: str
+    A provider that only says "everything until then" gives `up_to`, and no target. `attributes` are what else the
+    provider reports of the message: what it cost, for example.
+    """
+
+    target: str = ""
     status: MessageStatus
     reason: FailureReason | None = None
     recipient: str | None = None
+    up_to: Timestamp | None = None
     links: tuple[str, ...] = ()
+    attributes: Attributes = {}
 
 
 class CallEvent(Event, frozen=True, kw_only=True, tag="call"):

@@ -80,7 +80,11 @@ class MessageReacted(Model, frozen=True, kw_only=True):
 
 
 class MessageDelivery(Model, frozen=True, kw_only=True):
-    """How far a message has come. `message_id` is absent while only the provider's id is known."""
+    """How far a message has come. `message_id` is absent while only the provider's id is known.
+
+    With `up_to` and neither id it is a report on everything sent until then. `attributes` are what else the provider
+    reports of the message (what it cost ...).
+    """
 
     conversation_id: Id
     delivery: DeliveryState
@@ -88,6 +92,8 @@ class MessageDelivery(Model, frozen=True, kw_only=True):
     native_id: str | None = None
     recipient: str | None = None
     command_id: str | None = None
+    up_to: Timestamp | None = None
+    attributes: Attributes = {}
 
 
 class MessageAttachment(Model, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ import pytest
 from omnibus import clock
 from omnibus.bus.port import Record
 from omnibus.model import events
+from omnibus.model.content import Text
 from omnibus.model.entities import ExternalRef
 from omnibus.model.events import SinkResult
 from router.rehearsal import Rehearsal, a_reply, conversation_id
@@ -63,6 +64,34 @@ def test_whatever_the_order_the_status_only_moves_on(sent: tuple[Rehearsal, str]
     ranks = [["sent", "delivered", "read"].index(status) for status in statuses(router)]
     assert ranks == sorted(ranks)
     assert statuses(router)[-1] == "read"
+
+
+def test_a_receipt_for_everything_until_a_time_leaves_later_messages_alone(sent: tuple[Rehearsal, str]) -> None:
+    """Messenger says only until when somebody has read."""
+    router, message = sent
+    router.step(router.outcome("sent", message, native_ids=["m_1"]))
+    sent_ms = router.now_ms
+    router.now_ms += 60_000
+    router.commands(a_reply("and this"))
+    later = router.on("omnibus.outbound.webchat")[-1].data.message.id
+    router.step(router.outcome("sent", later, native_ids=["m_2"]))
+
+    router.step(router.receipt("read", up_to_ms=sent_ms))
+
+    reads = [event.data for event in router.on("omnibus.queue.general") if event.type == "omnibus.message.delivery.v1"]
+    assert [read.message_id for read in reads if read.delivery.status == "read"] == [message]
+
+
+def test_an_echo_of_our_own_message_is_not_a_second_one(sent: tuple[Rehearsal, str]) -> None:
+    """Some channels show us everything that is written in a conversation, our own replies too."""
+    router, message = sent
+    router.step(router.outcome("sent", message, native_ids=["m_1"]))
+    before = len(router.on("omnibus.queue.general"))
+
+    echo = router.received("c1", Text(text="hello"), native_id="m_1", direction="outbound", status="sent")
+    router.step(echo)
+
+    assert len(router.on("omnibus.queue.general")) == before
 
 
 def test_a_receipt_for_nobody_is_forgotten_in_time(sent: tuple[Rehearsal, str]) -> None:
