@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from hashlib import sha1, sha256, sha512
 from typing import Any, Literal
 
+from omnibus import standard_webhooks
 from omnibus.channel.receive import Request, Unverified
 from omnibus.config.fields import Secret
 
@@ -25,7 +26,6 @@ FIVE_MINUTES = timedelta(minutes=5)
 
 _HASHES: Mapping[Algorithm, Any] = {"sha1": sha1, "sha256": sha256, "sha512": sha512}
 _MAX_SIGNATURES = 20
-_STANDARD_PREFIX = "whsec_"
 
 
 def check_token(secrets: Iterable[Secret], given: str | None) -> None:
@@ -98,30 +98,10 @@ def check_standard_webhooks(secrets: Iterable[Secret], request: Request, window:
         for signature in (request.header("webhook-signature") or "").split(" ")[:_MAX_SIGNATURES]
         if signature.startswith("v1,")
     ]
-    signed = _standard_content(message_id, timestamp, request.body)
-    expected = [hmac.new(standard_key(secret), signed, sha256).digest() for secret in secrets]
+    keys = [standard_webhooks.lenient_key(secret.reveal()) for secret in secrets]
+    expected = [standard_webhooks.signature(key, message_id, timestamp, request.body) for key in keys]
     if not _any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in given):
         raise Unverified("the signature is wrong")
-
-
-def standard_webhook_headers(secret: Secret, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The headers that prove our own request to a receiver of Standard Webhooks."""
-    timestamp = str(int(at.timestamp()))
-    signature = hmac.new(standard_key(secret), _standard_content(message_id, timestamp, body), sha256).digest()
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
-    }
-
-
-def standard_key(secret: Secret) -> bytes:
-    """The key behind a ``whsec_`` secret: base64 where it is, the text itself where it is not."""
-    text = secret.reveal().removeprefix(_STANDARD_PREFIX)
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return text.encode()
 
 
 def digest(secret: Secret, signed: bytes, algorithm: Algorithm = "sha256") -> bytes:
@@ -137,10 +117,6 @@ def decoded(signature: str, encoding: Encoding) -> bytes:
         return base64.b64decode(signature, validate=True)
     except ValueError:
         raise Unverified("the signature is unreadable") from None
-
-
-def _standard_content(message_id: str, timestamp: str, body: bytes) -> bytes:
-    return f"{message_id}.{timestamp}.".encode("utf-8", "replace") + body
 
 
 def _credentials(authorization: str | None, scheme: str) -> str:

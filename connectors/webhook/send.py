@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.signatures import standard_webhook_headers
 from connectors.webhook.settings import WebhookSettings
 from omnibus import clock
 from omnibus.channel.send import SenderTools, Sent
@@ -14,6 +13,7 @@ from omnibus.model.base import Timestamp
 from omnibus.model.content import Content
 from omnibus.model.entities import Author
 from omnibus.model.events import Outbound
+from omnibus.standard_webhooks import lenient_key, signed_headers
 
 GONE = 410
 
@@ -62,7 +62,7 @@ class WebhookSender:
         secret = self._settings.reply_secret
         if secret is None:
             return {"webhook-id": message_id}
-        return standard_webhook_headers(secret, message_id, clock.now(), body)
+        return signed_headers([lenient_key(secret.reveal())], message_id, clock.now_ms() // 1000, body)
 
 
 def reply_body(outbound: Outbound) -> ReplyBody:

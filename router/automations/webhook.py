@@ -17,8 +17,8 @@ from omnibus.model.codec import rfc3339
 from omnibus.model.content import Choices, Option, Text
 from omnibus.model.entities import Conversation, Message
 from omnibus.model.events import Reply, Resolve, Tag, Transfer
+from omnibus.standard_webhooks import lenient_key, signed_headers
 from router.automations.contract import Automation, AutomationSettings, AutomationTools, Command, Heard
-from router.automations.signature import signed_headers
 
 MAX_ANSWER_BYTES = 256 * 1024
 MAX_REPLIES = 5
@@ -84,6 +84,7 @@ class WebhookBot:
 
     def __init__(self, settings: WebhookBotSettings, tools: AutomationTools) -> None:
         self._settings = settings
+        self._key = lenient_key(settings.secret.reveal())
         self._tools = tools
 
     async def answer(self, heard: Heard) -> Sequence[Command]:
@@ -91,7 +92,7 @@ class WebhookBot:
         if heard.message is None:
             return []
         body = _encode(question_of(heard))
-        headers = signed_headers(self._settings.secret, heard.event.id, clock.now_ms() // 1000, body)
+        headers = signed_headers([self._key], heard.event.id, clock.now_ms() // 1000, body)
         response = await self._tools.http.request(
             "POST",
             self._settings.url,

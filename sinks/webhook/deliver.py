@@ -9,9 +9,9 @@ from omnibus import clock
 from omnibus.errors import Misconfigured, TryAgain
 from omnibus.http import AddressRefused, Response, expect_ok, retry_after
 from omnibus.http_guard import Breaker, RateLimit
+from omnibus.standard_webhooks import signed_headers, strict_key
 from sinks._engine.declaration import Receipt, SinkTools
 from sinks._engine.envelope import Envelope
-from sinks.webhook.signature import key_of, signed_headers
 from sinks.webhook.sink import WebhookSettings
 
 CONTENT_TYPE = "application/cloudevents+json; charset=UTF-8"
@@ -28,7 +28,7 @@ class WebhookSink:
         self._settings: WebhookSettings = tools.settings
         self._http = tools.http
         self._name = tools.name
-        self._keys = [key_of(secret.reveal()) for secret in self._settings.secrets]
+        self._keys = [strict_key(secret.reveal()) for secret in self._settings.secrets]
         self._extra = {name: value.reveal() for name, value in self._settings.headers.items()}
         self._breaker = Breaker()
         per_second = self._settings.requests_per_second
@@ -56,7 +56,7 @@ class WebhookSink:
         headers = {
             **self._extra,
             "Content-Type": CONTENT_TYPE,
-            **signed_headers(event.id, clock.now_ms() // 1000, body, self._keys),
+            **signed_headers(self._keys, event.id, clock.now_ms() // 1000, body),
         }
         with self._breaker.guard(self._name):
             answer = await self._request(headers, body)

@@ -15,6 +15,7 @@ from standardwebhooks.webhooks import Webhook as Standard
 from connectors._shared import receivers, signatures
 from omnibus.channel.receive import Request, Unverified, Webhook
 from omnibus.config.fields import Secret, Settings
+from omnibus.standard_webhooks import lenient_key, signed_headers
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TS = str(int(AT.timestamp()))

@@ -16,9 +16,9 @@ from omnibus import clock
 from omnibus.clock import ManualClock
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, Refused, TryAgain
+from omnibus.standard_webhooks import strict_key
 from sinks._engine.envelope import Envelope
 from sinks.webhook.deliver import WebhookSink
-from sinks.webhook.signature import key_of
 from sinks.webhook.sink import WebhookSettings
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ async def test_a_private_address_needs_leave(installation: Installation, receive
 @pytest.mark.parametrize("secret", ["whsec_not base64", "whsec_c2hvcnQ=", "whsec_" + "A" * 400])
 def test_a_secret_that_cannot_sign_is_a_setting_to_correct(secret: str) -> None:
     with pytest.raises(Misconfigured, match="secrets"):
-        key_of(secret)
+        strict_key(secret)
 
 
 async def test_a_retried_event_keeps_its_id(installation: Installation, receiver: Receiver) -> None:
