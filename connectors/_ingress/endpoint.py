@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,9 @@ from connectors._ingress.body import read_body
 from connectors._ingress.limits import Gate, IngressLimits, TooLarge, TooSlow
 from connectors._ingress.refusals import Refusals
 from connectors._ingress.request import Masks, Proxies, raw_event_of, request_of
+from connectors._ingress.sharing import Sharing
 from connectors._ingress.tools import AccountTools
+from omnibus.channel.declaration import Account
 from omnibus.channel.receive import Answer, Request, Unacceptable, Unverified, Webhook
 from omnibus.errors import Overloaded, PublishRejected, PublishUnknown, TryAgain
 from omnibus.telemetry import metrics
@@ -29,6 +32,7 @@ class Endpoint:
         limits: IngressLimits,
         proxies: Proxies,
         refusals: Refusals,
+        peers: Iterable[Account] = (),
     ) -> None:
         self._webhook = webhook
         self._tools = tools
@@ -40,6 +44,7 @@ class Endpoint:
         self._account = tools.account.name
         self._settings: Any = tools.account.settings
         self._masks = Masks(webhook, self._settings)
+        self._sharing = Sharing(webhook, tools.account, peers)
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one request; every refusal is one of `answers`."""
@@ -80,16 +85,20 @@ class Endpoint:
             challenged = self._webhook.challenge(request, self._settings)
             if challenged is not None:
                 return challenged
-        raw = raw_event_of(
-            request,
-            channel=self._channel,
-            account=self._account,
-            verified=verified,
-            masks=self._masks,
-            attributes=dict(self._webhook.attributes(request, self._settings)),
-        )
-        await self._tools.publish((raw,))
-        return self._webhook.answer(request)
+        shares = self._sharing.shares(request, verified)
+        raws = [
+            raw_event_of(
+                request,
+                channel=self._channel,
+                account=share.account,
+                verified=share.verified,
+                masks=self._masks,
+                attributes=share.attributes,
+            )
+            for share in shares
+        ]
+        await self._tools.publish(raws)
+        return self._webhook.answered(request, self._settings)
 
     def _refused(self, reason: str, why: str, answer: web.Response) -> web.Response:
         self._refusals.note(self._channel, self._account, reason, why)

@@ -107,6 +107,7 @@ class ConnectorsService:
                 limits=self._limits,
                 proxies=proxies,
                 refusals=self._refusals,
+                peers=[peer for peer in self._runtime.accounts.values() if webhook_of(peer) is webhook],
             )
             for name, account_tools in tools.items()
             if (webhook := webhook_of(account_tools.account)) is not None

@@ -32,6 +32,9 @@ Verdict = Literal["none", "token", "hmac", "jwt", "signature", "transport"]
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"})
 """Headers whose values are masked before a request is stored."""
 
+ADDRESSES = "addresses"
+"""The attribute of a raw event that names, with spaces between them, the addresses this copy of a request is for."""
+
 
 class Unverified(OmnibusError):
     """The sender could not be proven: the ingress answers 401 and stores nothing. `why` must not quote secrets."""
@@ -76,21 +79,37 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     `verify(request, settings)` returns how the sender was proven or raises Unverified; it compares in constant time.
     `challenge(request, settings)` returns the answer to a provider's handshake (which is not stored), None for a
     normal request; it is called before `verify` for GET and after it for other methods. `answer(request)` is what the
-    provider gets once the log has the request. `secret_headers` are masked before storing, besides SECRET_HEADERS,
-    and `secret_params` are query parameters treated alike; `secret_headers_of(settings)` adds those an operator names.
+    provider gets once the log has the request; `answer_with(request, settings)` comes first, where it depends on the
+    account (a gateway wants its own word, a caller a greeting). `secret_headers` are masked before storing, besides
+    SECRET_HEADERS, and `secret_params` are query parameters treated alike; `secret_headers_of(settings)` and
+    `secret_params_of(settings)` add those an operator names.
     `attributes(request, settings)` is what the mapping has to know of the account's settings (never a secret): it is
     stored with the raw event, because a mapping sees nothing else, so what an event means does not change when somebody
     edits the configuration later.
+
+    Some providers send the events of several accounts in one request (Meta: of all pages of an app). Then
+    `addresses(request)` are the provider's names of the accounts it speaks of, and `address(settings)` is that of one
+    of ours. An account of this channel that is addressed in a request to another gets a copy of its own, when its own
+    settings prove the sender, too; the attribute `ADDRESSES` of each copy names the addresses the copy is for, and the
+    mapping keeps to those. Addresses of nobody stay with the account the request was sent to.
     """
 
     verify: Callable[[Request, Any], Verdict]
     challenge: Callable[[Request, Any], Answer | None] = lambda _request, _settings: None
     answer: Callable[[Request], Answer] = lambda _request: Answer()
+    answer_with: Callable[[Request, Any], Answer] | None = None
     secret_headers: frozenset[str] = frozenset()
     secret_params: frozenset[str] = frozenset()
     secret_headers_of: Callable[[Any], frozenset[str]] = lambda _settings: frozenset()
+    secret_params_of: Callable[[Any], frozenset[str]] = lambda _settings: frozenset()
     attributes: Callable[[Request, Any], Mapping[str, str]] = lambda _request, _settings: {}
     methods: frozenset[str] = frozenset({"POST"})
+    addresses: Callable[[Request], Sequence[str]] = lambda _request: ()
+    address: Callable[[Any], str | None] = lambda _settings: None
+
+    def answered(self, request: Request, settings: Any) -> Answer:
+        """What the provider gets once the log has the request."""
+        return self.answer(request) if self.answer_with is None else self.answer_with(request, settings)
 
 
 class ReceiverTools(Protocol):
