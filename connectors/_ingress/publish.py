@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -17,12 +16,12 @@ from omnibus.channel.declaration import Channel
 from omnibus.errors import InvalidPayload
 from omnibus.model.codec import rfc3339
 from omnibus.model.raw import RAW_CONTENT_TYPE, RAW_TYPE, THREAD_HEADER, RawEvent, encode_raw
+from omnibus.telemetry import trace
 
 COPIES_BYTES = 1024 * 1024
 """A request of many threads is copied for each of them up to this sum; beyond it the copies share one blob."""
 
 _SOURCE = "/omnibus/connectors"
-_TRACE_HEX = frozenset("0123456789abcdef")
 
 log = structlog.get_logger("omnibus.connectors")
 
@@ -97,7 +96,7 @@ def _headers(raw: RawEvent, index: int) -> tuple[tuple[str, bytes], ...]:
         *_fixed_headers(raw.channel, raw.account, raw.origin),
         ("ce_id", (f"{raw.id}.{index}" if index else raw.id).encode()),
         ("ce_time", rfc3339(clock.to_ms(raw.received_at))),
-        ("traceparent", traceparent_of(raw.headers)),
+        (trace.HEADER, traceparent_of(raw.headers)),
     )
 
 
@@ -113,20 +112,6 @@ def _fixed_headers(channel: str, account: str, origin: str) -> tuple[tuple[str, 
 
 
 def traceparent_of(headers: Iterable[tuple[str, str]]) -> bytes:
-    """The caller's trace context when it is well formed (W3C Trace Context, section 3.2), a new one otherwise."""
-    given = next((value for name, value in headers if name == "traceparent"), None)
-    if given is not None and _is_traceparent(given):
-        return given.encode()
-    random = os.urandom(24).hex()
-    return f"00-{random[:32]}-{random[32:]}-01".encode()
-
-
-def _is_traceparent(value: str) -> bool:
-    parts = value.split("-")
-    return (
-        [len(part) for part in parts] == [2, 32, 16, 2]
-        and all(set(part) <= _TRACE_HEX for part in parts)
-        and parts[0] == "00"
-        and parts[1].strip("0") != ""
-        and parts[2].strip("0") != ""
-    )
+    """The caller's trace context where it is valid, else the beginning of a new trace."""
+    given = next((value for name, value in headers if name == trace.HEADER), None)
+    return str(trace.parse(given) or trace.start()).encode()
