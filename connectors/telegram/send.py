@@ -25,6 +25,10 @@ class _Result(msgspec.Struct, frozen=True):
     message_id: int
 
 
+class _Me(msgspec.Struct, frozen=True):
+    username: str
+
+
 class TelegramSender:
     """Sends for one bot.
 
@@ -46,6 +50,14 @@ class TelegramSender:
         except ChatMoved as moved:
             native_ids = await self._say(outbound, place.moved_to(moved.chat_id))
         return Sent(native_ids=tuple(native_ids))
+
+    async def probe(self) -> str:
+        """The bot's name. https://core.telegram.org/bots/api#getme"""
+        result = await self._api.call("getMe")
+        try:
+            return f"@{msgspec.json.decode(result, type=_Me).username}"
+        except msgspec.DecodeError:
+            raise TryAgain("Telegram answered with something that is no bot") from None
 
     async def close(self) -> None:
         return None

@@ -51,6 +51,18 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
+class Probing(Protocol):
+    """What a sender (or a sink's destination) may have besides: a question to the other side whether it would take
+    something from us, for ``omnibus check --live``.
+
+    `probe` logs in, or calls what the provider has for that, and returns a few words on what it found ("@acme_bot")
+    or None. It sends nothing to anybody, changes nothing, is called once on an instance made for it, has 15 seconds,
+    and raises by recovery as `send` does: Misconfigured names the setting to put right.
+    """
+
+    async def probe(self) -> str | None: ...
+
+
 class MediaContent(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes behind a reference, as they stream in."""
 

@@ -7,24 +7,26 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
-from omnibus.cli.console import json_option, out, print_json, show
-from omnibus.cli.settings import config_options
+from omnibus.cli.console import counted, json_option, out, print_json, show
+from omnibus.cli.settings import look_options
 from omnibus.config.errors import ConfigErrors
-from omnibus.errors import OmnibusError
 
 if TYPE_CHECKING:
-    from omnibus.channel.declaration import Account
+    from omnibus.cli.probes import Probe
+    from omnibus.config.errors import ConfigError
     from omnibus.config.model import Config
-    from omnibus.runtime import Runtime
 
 
 @click.command()
-@click.option("--live", is_flag=True, help="Also try the bus and every account's credentials.")
+@click.option("--live", is_flag=True, help="Also ask the bus, and log in with every account and sink.")
 @json_option
-@config_options
+@look_options
 def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
-    """Say what is wrong in the configuration: all of it, with file and line. Exit code 2 when something is."""
+    """Say what is wrong in the configuration: all of it, with file, line and column, rules and examples of `when`
+    conditions compiled. Nothing is sent and nothing is changed. Exit code 2 when something is wrong, 1 when the
+    configuration is fine but another side (--live) is not."""
     from omnibus.cli.rules import check_rules
 
     try:
@@ -33,56 +35,43 @@ def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
     except ConfigErrors as errors:
         if not as_json:
             raise
-        print_json({"ok": False, "errors": [str(error) for error in errors.errors]})
+        print_json({"ok": False, "errors": [_plain(error) for error in errors.errors], "probes": []})
         return 2
-    probes = asyncio.run(_probe(config)) if live else []
-    ok = all(probe["result"] in ("ok", "no probe") for probe in probes)
+    if not as_json:
+        out.print(f"the configuration is fine: {_contents(config)}")
+    probes = _probes(config) if live else []
+    ok = all(probe.result != "failed" for probe in probes)
+    rows = [msgspec.structs.asdict(probe) for probe in probes]
     if as_json:
-        print_json({"ok": ok, "errors": [], "probes": probes})
-    else:
-        counts = [
-            f"{len(section)} {name}"
-            for name, section in (
-                ("channels", config.channels),
-                ("queues", config.queues),
-                ("automations", config.automations),
-                ("routes", config.routes),
-                ("sinks", config.sinks),
-            )
-        ]
-        out.print(f"configuration is fine: {', '.join(counts)}")
-        if live:
-            show(probes, as_json=False)
-    return 0 if ok else 2
+        print_json({"ok": ok, "errors": [], "probes": rows})
+    elif live:
+        show(rows, as_json=False)
+    return 0 if ok else 1
 
 
-async def _probe(config: Config) -> list[dict[str, Any]]:
-    from omnibus.cli.assemble import open_runtime
+def _probes(config: Config) -> list[Probe]:
+    from omnibus.cli.probes import probe_all
 
-    try:
-        async with open_runtime(config) as runtime:
-            accounts = [await _probe_account(runtime, account) for account in runtime.accounts.values()]
-    except OmnibusError as error:
-        return [{"what": "bus", "result": "failed", "why": str(error)}]
-    return [{"what": "bus", "result": "ok", "why": config.bus}, *accounts]
+    return asyncio.run(probe_all(config))
 
 
-async def _probe_account(runtime: Runtime, account: Account) -> dict[str, Any]:
-    from omnibus.channel.registry import load_part
-    from omnibus.channel.send import SenderTools
+def _contents(config: Config) -> str:
+    sections = {
+        "channel": config.channels,
+        "queue": config.queues,
+        "automation": config.automations,
+        "route": config.routes,
+        "sink": config.sinks,
+    }
+    return ", ".join(counted(len(section), noun) for noun, section in sections.items())
 
-    row = {"what": f"channel {account.name}", "result": "no probe", "why": ""}
-    if account.channel.send is None:
-        return row
-    tools = SenderTools(account=account, http=runtime.http, blobs=runtime.blobs, topics=runtime.topics)
-    try:
-        sender = load_part(account.channel, account.channel.send)(tools)
-        try:
-            if hasattr(sender, "probe"):
-                await sender.probe()
-                row["result"] = "ok"
-        finally:
-            await sender.close()
-    except OmnibusError as error:
-        row.update(result="failed", why=str(error))
-    return row
+
+def _plain(error: ConfigError) -> dict[str, Any]:
+    return {
+        "file": error.mark.file,
+        "line": error.mark.line or None,
+        "column": error.mark.column or None,
+        "path": error.path,
+        "message": error.message,
+        "hint": error.hint,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -17,9 +18,9 @@ COMMANDS = {
     "run": ("omnibus.cli.up:run", "Start one stage: connectors, normalizer, router or sinks."),
     "init": ("omnibus.cli.init:init", "Write a commented configuration to start from."),
     "check": ("omnibus.cli.check:check", "Say what is wrong in the configuration, all of it, with lines."),
-    "topics": ("omnibus.cli.topics:topics", "The topics there are, how full, and how far everybody has read."),
+    "topics": ("omnibus.cli.topics:topics", "The topics there are, how full, and how far behind everybody is."),
     "tail": ("omnibus.cli.tail:tail", "Show a topic's records as they come."),
-    "channel": ("omnibus.cli.channel:channel", "Channels: list, show, new, test, replay."),
+    "channel": ("omnibus.cli.channel:channel", "Channels: list, show, and for your own: new, test, replay."),
     "route": ("omnibus.cli.route:route", "Routing: explain a conversation's decisions, test the rules' examples."),
     "dead": ("omnibus.cli.dead:dead", "Dead letters: list, show, replay."),
     "replay": ("omnibus.cli.replay:replay", "Normalise stored raw events again."),
@@ -29,6 +30,14 @@ COMMANDS = {
         "Send some 300 conversations through the front doors and count them out again.",
     ),
 }
+
+
+WRONG = 2
+"""Exit code of wrong usage, a wrong configuration, or an installation that cannot be reached; 1 means that the command
+worked and what it looked at is not as it should be."""
+INTERRUPTED = 130
+READER_GONE = 141
+"""As shells report a process ended by SIGINT and by SIGPIPE."""
 
 
 class Commands(click.Group):
@@ -59,19 +68,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Expected errors are sentences on stderr and exit code 2, never a traceback."""
     try:
         result = cli.main(args=arguments, prog_name="omnibus", standalone_mode=False)
-    except click.exceptions.Abort:
-        return 130
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has read enough (`omnibus tail events | head`); the exit would flush and complain once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except ConfigErrors as errors:
-        for wrong in errors.errors:
-            print(wrong, file=sys.stderr)
-        return 2
+        _explain(errors)
+        return WRONG
     except OmnibusError as error:
-        print(f"omnibus: {error}", file=sys.stderr)
-        return 2
+        _say(str(error))
+        return WRONG
+    except OSError as error:
+        _say(f"{error.filename or 'this machine'}: {(error.strerror or str(error)).lower()}")
+        return WRONG
     return result if isinstance(result, int) else 0
+
+
+def _explain(errors: ConfigErrors) -> None:
+    for wrong in errors.errors:
+        print(wrong, file=sys.stderr)
+    number = len(errors.errors)
+    _say(f"{number} {'thing is' if number == 1 else 'things are'} wrong in the configuration; nothing was started")
+
+
+def _say(sentence: str) -> None:
+    print(f"omnibus: {sentence}", file=sys.stderr)
 
 
 if __name__ == "__main__":

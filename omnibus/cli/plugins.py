@@ -17,9 +17,18 @@ _REGISTRIES = {
 
 def declared(section: str) -> Mapping[str, Any]:
     """The declarations of a section's plug-ins, by type."""
-    module, attribute = _REGISTRIES[section]
-    found: Mapping[str, Any] = getattr(importlib.import_module(module).discover(), attribute)
+    found: Mapping[str, Any] = getattr(_discovery(section), _REGISTRIES[section][1])
     return found
+
+
+def broken_of(section: str) -> Mapping[str, str]:
+    """The plug-ins of a section that cannot be imported, with the reason."""
+    found: Mapping[str, str] = _discovery(section).broken
+    return found
+
+
+def _discovery(section: str) -> Any:
+    return importlib.import_module(_REGISTRIES[section][0]).discover()
 
 
 def settings_of(section: str, kind: str) -> type[msgspec.Struct] | None:

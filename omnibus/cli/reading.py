@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
+
+import msgspec
+import orjson
 
 from omnibus import clock
 from omnibus.blobs import open_blobs
 from omnibus.bus.open import open_bus
 from omnibus.bus.port import Bus, Record
 from omnibus.bus.topics import Topics
+from omnibus.config.errors import near
 from omnibus.config.model import Config
 from omnibus.errors import InvalidPayload, Misconfigured
 from omnibus.model import codec
 from omnibus.model.content import text_of
+from omnibus.model.raw import RAW_TYPE, decode_raw
 
 T = TypeVar("T")
 READ = 500
+NOTHING = (
+    "nothing has run with data in {folder}; start with `omnibus up`, or name the configuration that is running with -c"
+)
 
 
 @asynccontextmanager
 async def opened(config: Config) -> AsyncIterator[tuple[Bus, Topics]]:
-    """The configured bus, open; topics are neither made nor checked."""
+    """The configured bus, open; topics are neither made nor checked. Raises Misconfigured when nothing is there."""
     topics = Topics(config.prefix)
+    if not is_there(config.bus):
+        raise Misconfigured("bus", NOTHING.format(folder=_folder(config.bus).resolve()))
     bus = open_bus(config.bus, topics, open_blobs(config.blobs))
     await bus.open()
     try:
@@ -43,13 +55,28 @@ def with_bus(config: Config, work: Callable[[Bus, Topics], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-async def existing(bus: Bus, topic: str) -> str:
-    """`topic`, or with the installation's prefix put before it. Raises Misconfigured with the topics there are."""
+def is_there(bus: str) -> bool:
+    """Whether the bus at this address has ever run: opening an embedded one would make it."""
+    if not bus.startswith("embedded:"):
+        return True
+    from omnibus.bus.embedded.schema import FILE
+
+    return (_folder(bus) / FILE).exists()
+
+
+def _folder(bus: str) -> Path:
+    return Path(bus.removeprefix("embedded:")).expanduser()
+
+
+async def existing(bus: Bus, topics: Topics, topic: str) -> str:
+    """`topic`, or with the installation's prefix put before it. Raises Misconfigured with what was probably meant."""
     names = {spec.name for spec in await bus.topics()}
-    for name in (topic, f"omnibus.{topic}"):
+    for name in (topic, f"{topics.prefix}.{topic}"):
         if name in names:
             return name
-    raise Misconfigured("topic", f"no topic {topic!r}; there are: {', '.join(sorted(names)) or 'none yet'}")
+    short = {name.removeprefix(f"{topics.prefix}."): name for name in names}
+    hint = near(topic.removeprefix(f"{topics.prefix}."), short) if names else "none yet; `omnibus up` makes them"
+    raise Misconfigured("topic", f"no topic {topic!r} ({hint}); `omnibus topics` lists them")
 
 
 async def records(bus: Bus, topic: str) -> AsyncIterator[Sequence[Record]]:
@@ -64,6 +91,16 @@ async def records(bus: Bus, topic: str) -> AsyncIterator[Sequence[Record]]:
             offset = batch[-1].offset + 1
 
 
+async def size_of(bus: Bus, topic: str) -> int:
+    """How many records a topic holds, about: offsets may have gaps."""
+    return sum(end - first for first, end in (await bus.bounds(topic)).values())
+
+
+def time_of(record: Record) -> str:
+    """A record's time, RFC 3339 in UTC."""
+    return clock.from_ms(record.ts_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def place(record: Record) -> str:
     """A record's place as people type it: ``partition:offset``."""
     return f"{record.partition}:{record.offset}"
@@ -72,7 +109,7 @@ def place(record: Record) -> str:
 def described(record: Record) -> dict[str, Any]:
     """A record for people: when, what, of which conversation, and its words."""
     return {
-        "at": clock.from_ms(record.ts_ms).isoformat(timespec="milliseconds"),
+        "at": time_of(record),
         "place": place(record),
         "type": _short(codec.type_of(record)),
         "key": (record.key or b"").decode("utf-8", "replace").replace("\0", " / "),
@@ -85,6 +122,8 @@ def _short(kind: str | None) -> str:
 
 
 def _words(record: Record) -> str:
+    if (ref := record.header("ce_dataref")) is not None:
+        return f"(large: {ref.decode('utf-8', 'replace')})"
     if not codec.is_known(codec.type_of(record)):
         return f"({len(record.value or b'')} bytes)"
     try:
@@ -107,31 +146,31 @@ def _facts(data: Any) -> str:
 
 
 def full(record: Record) -> dict[str, Any]:
-    """A record for machines: headers as text, JSON values as they are."""
-    value: Any = None
-    if record.value is not None:
-        try:
-            value = _json(record.value)
-        except ValueError:
-            value = {"base64": _base64(record.value)}
+    """A record for machines: headers as text, JSON values as they are, raw events with their body as text."""
     return {
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "at": clock.from_ms(record.ts_ms).isoformat(timespec="milliseconds"),
+        "at": time_of(record),
         "key": (record.key or b"").decode("utf-8", "replace"),
         "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
-        "value": value,
+        "value": None if record.value is None else _plain(record),
     }
 
 
-def _json(value: bytes) -> Any:
-    import orjson
+def _plain(record: Record) -> Any:
+    value = record.value or b""
+    try:
+        if codec.type_of(record) == RAW_TYPE and value:
+            raw = decode_raw(value)
+            return {**msgspec.to_builtins(raw, builtin_types=(bytes,)), "body": _text(raw.body)}
+        return orjson.loads(value)
+    except (ValueError, InvalidPayload):
+        return _text(value)
 
-    return orjson.loads(value)
 
-
-def _base64(value: bytes) -> str:
-    import base64
-
-    return base64.b64encode(value).decode()
+def _text(value: bytes) -> Any:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(value).decode()}

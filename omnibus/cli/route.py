@@ -10,8 +10,8 @@ import msgspec
 
 from omnibus.bus.partition import partition_of
 from omnibus.cli.console import json_option, out, print_json, print_table, show
-from omnibus.cli.reading import READ, with_bus
-from omnibus.cli.settings import config_options
+from omnibus.cli.reading import READ, existing, with_bus
+from omnibus.cli.settings import look_options
 from omnibus.errors import Misconfigured
 from omnibus.model import codec
 
@@ -30,7 +30,7 @@ def route() -> None:
 @route.command()
 @click.argument("conversation")
 @json_option
-@config_options
+@look_options
 def explain(configure: Callable[[], Config], conversation: str, as_json: bool) -> None:
     """Every decision about a conversation: the rules looked at, what they saw, and what came of them."""
 
@@ -39,7 +39,9 @@ def explain(configure: Callable[[], Config], conversation: str, as_json: bool) -
 
     decisions = with_bus(configure(), work)
     if not decisions:
-        raise Misconfigured("conversation", f"no decision about {conversation!r} in the log")
+        raise Misconfigured(
+            "conversation", f"no decision about {conversation!r} in the log; `omnibus tail events --all` shows the ids"
+        )
     if as_json:
         print_json([msgspec.to_builtins(decision) for decision in decisions])
         return
@@ -49,7 +51,7 @@ def explain(configure: Callable[[], Config], conversation: str, as_json: bool) -
 
 async def _decisions(bus: Bus, topics: Topics, conversation: str) -> list[RoutingDecision]:
     key = conversation.encode()
-    bounds = await bus.bounds(topics.events)
+    bounds = await bus.bounds(await existing(bus, topics, topics.events))
     partition = partition_of(key, len(bounds))
     offset, end = bounds[partition]
     found = []
@@ -62,6 +64,7 @@ async def _decisions(bus: Bus, topics: Topics, conversation: str) -> list[Routin
 
 
 def _print(decision: RoutingDecision) -> None:
+    """What came of it, then why: the rules in their order, and what they looked at."""
     where = f"{decision.outcome} {decision.target or ''}".strip()
     rule = f"by rule {decision.rule or 'default'} (rules {decision.ruleset_version})"
     out.print(f"{where}, priority {decision.priority}, {rule}", markup=False, style="bold")
@@ -72,9 +75,10 @@ def _print(decision: RoutingDecision) -> None:
 @route.command("test")
 @click.argument("examples", type=click.Path(exists=True, dir_okay=False), required=False)
 @json_option
-@config_options
+@look_options
 def test_rules(configure: Callable[[], Config], examples: str | None, as_json: bool) -> int:
-    """Run the examples written next to the rules (`given` -> `expect`); exit code 1 when one comes out otherwise."""
+    """Run the examples written next to the rules (`given` -> `expect`), from EXAMPLES or omnibus.examples.yaml beside
+    omnibus.yaml. Exit code 1 when one comes out otherwise."""
     from omnibus.cli.rules import run_examples
 
     results: list[dict[str, Any]] = run_examples(configure(), examples)

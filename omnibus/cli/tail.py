@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from omnibus.cli.console import json_option, out, print_json
+from omnibus.cli.console import err, json_option, out, print_json, printable
 from omnibus.cli.reading import described, existing, full, records, with_bus
-from omnibus.cli.settings import config_options
+from omnibus.cli.settings import look_options
 
 if TYPE_CHECKING:
     from omnibus.bus.port import Bus, Record
@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 @click.option("--no-follow", is_flag=True, help="Stop at the end instead of waiting for more.")
 @click.option("-n", "limit", type=click.IntRange(1), help="Stop after so many records.")
 @json_option
-@config_options
+@look_options
 def tail(
     configure: Callable[[], Config], topic: str, everything: bool, no_follow: bool, limit: int | None, as_json: bool
 ) -> None:
-    """Show a topic's records as they come: `omnibus tail omnibus.events`, or just `events`."""
+    """Show a topic's records as they come, until Ctrl-C: `omnibus tail omnibus.events`, or just `events`.
+
+    Takes no part in the work: everybody else still gets every record. The words of customers are shown.
+    """
     show = _Shown(as_json, limit)
 
-    async def work(bus: Bus, _: Topics) -> None:
-        name = await existing(bus, topic)
+    async def work(bus: Bus, topics: Topics) -> None:
+        name = await existing(bus, topics, topic)
         bounds = await bus.bounds(name)
         if everything or no_follow:
             async for batch in records(bus, name):
@@ -39,6 +42,8 @@ def tail(
                     return
         if no_follow:
             return
+        if err.is_terminal:
+            err.print(f"waiting for records of {name}; Ctrl-C stops", style="dim")
         async for batch in bus.follow(name, {partition: end for partition, (_, end) in bounds.items()}):
             if not show(batch):
                 return
@@ -70,9 +75,5 @@ class _Shown:
             print_json(full(record))
             return
         line = described(record)
-        out.print(
-            f"{line['at'][11:23]} {line['place']:>8} {line['type']:<24} {line['key'][:40]:<40} {line['says']}",
-            markup=False,
-            overflow="ellipsis",
-            no_wrap=True,
-        )
+        head = f"{line['at'][11:23]} {line['place']:>8} {line['type']:<22} {line['key'][:40]:<40} "
+        out.print(f"{head}{printable(line['says'])}", markup=False, overflow="ellipsis", no_wrap=True)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from omnibus.cli.console import json_option, show
+from omnibus.cli.console import json_option, out, print_json, print_table, show
 from omnibus.cli.reading import with_bus
-from omnibus.cli.settings import config_options
+from omnibus.cli.settings import look_options
 
 if TYPE_CHECKING:
     from omnibus.bus.port import Bus, TopicSpec
@@ -19,32 +19,53 @@ if TYPE_CHECKING:
 
 @click.command()
 @json_option
-@config_options
+@look_options
 def topics(configure: Callable[[], Config], as_json: bool) -> None:
-    """The topics there are: how many records, for how long, and which of the configuration's are missing."""
+    """The topics there are: how many records, for how long, which of the configuration's are missing; and how many
+    records every stage and sink has still to process."""
     config = configure()
 
-    async def work(bus: Bus, _: Topics) -> list[dict[str, Any]]:
+    async def work(bus: Bus, _: Topics) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         from omnibus.cli.assemble import topic_specs
 
         there = {spec.name: spec for spec in await bus.topics()}
         wanted = {spec.name: spec for spec in topic_specs(config)}
-        return [await _row(bus, name, there.get(name), wanted.get(name)) for name in sorted({*there, *wanted})]
+        rows = [await _row(bus, name, there.get(name), wanted.get(name)) for name in sorted({*there, *wanted})]
+        return rows, [await _reader(bus, group) for group in groups_of(config)]
 
-    show(with_bus(config, work), as_json, "topics", right=("partitions", "records"))
+    rows, readers = with_bus(config, work)
+    if as_json:
+        print_json({"topics": rows, "readers": readers})
+        return
+    show(rows, as_json=False, title="topics", right=("partitions", "records"))
+    out.print()
+    lines = [(reader["reader"], f"{reader['behind']:,}", _furthest(reader["by_topic"])) for reader in readers]
+    print_table("", ("reader", "behind", "mostly in"), lines, right=(1,))
+
+
+def groups_of(config: Config) -> list[str]:
+    """Everybody who works through topics: stages, automations, sinks."""
+    replies = sorted({account.type for account in config.channels.values()})
+    return [
+        "normalizer",
+        "router",
+        "normalizer.media",
+        *(f"automation.{name}" for name in config.automations),
+        *(f"sink.{name}" for name, sink in config.sinks.items() if sink.type != "channel_reply"),
+        *(f"sink.channel_reply.{channel}" for channel in replies),
+    ]
 
 
 async def _row(bus: Bus, name: str, spec: TopicSpec | None, wanted: TopicSpec | None) -> dict[str, Any]:
     if spec is None:
         return {"topic": name, "kind": "", "partitions": "", "records": "", "kept": "", "state": "missing"}
     bounds = await bus.bounds(name)
-    days = "latest of each key" if spec.kind == "table" else f"{(spec.retention_ms or 0) // 86_400_000} d"
     return {
         "topic": name,
         "kind": spec.kind,
         "partitions": spec.partitions,
         "records": sum(end - first for first, end in bounds.values()),
-        "kept": days,
+        "kept": "latest" if spec.kind == "table" else f"{(spec.retention_ms or 0) // 86_400_000} d",
         "state": _state(spec, wanted),
     }
 
@@ -55,3 +76,17 @@ def _state(spec: TopicSpec, wanted: TopicSpec | None) -> str:
     if spec.partitions != wanted.partitions:
         return f"configured with {wanted.partitions} partitions"
     return "ok"
+
+
+async def _reader(bus: Bus, group: str) -> dict[str, Any]:
+    by_topic: dict[str, int] = {}
+    for (topic, _), count in (await bus.lag(group)).items():
+        by_topic[topic] = by_topic.get(topic, 0) + count
+    return {"reader": group, "behind": sum(by_topic.values()), "by_topic": by_topic}
+
+
+def _furthest(by_topic: dict[str, int]) -> str:
+    if not by_topic:
+        return "(has not run yet)"
+    topic = max(by_topic, key=lambda name: by_topic[name])
+    return topic if by_topic[topic] else ""

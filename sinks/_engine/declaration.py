@@ -97,7 +97,8 @@ class Destination(Protocol):
     `deliver` returns when every event is with the destination. It is at-least-once: after a crash the same events come
     again with the same ids, so `Envelope.id` is the idempotency key. It raises by recovery: TryAgain (the call's events
     wait, other conversations go on), Refused (reported as `sink.failed` and kept with the dead letters), Misconfigured
-    (this sink pauses, the others go on). The constructor does no I/O; it raises Misconfigured.
+    (this sink pauses, the others go on). The constructor does no I/O; it raises Misconfigured. A class with `probe`
+    (`omnibus.channel.send.Probing`) is asked by ``omnibus check --live``.
     """
 
     async def deliver(self, events: Sequence[Envelope]) -> Receipt: ...

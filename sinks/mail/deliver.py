@@ -31,6 +31,11 @@ class MailSink:
             await self._deliver(event)
         return Receipt()
 
+    async def probe(self) -> str:
+        """Connect, log in, and say goodbye. Raises as `deliver` does."""
+        await self._server.probe()
+        return f"{self._settings.host}:{self._settings.port}"
+
     async def close(self) -> None:
         await self._server.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Awaitable, Callable
 from email.message import EmailMessage
 
 import aiosmtplib
@@ -37,10 +38,17 @@ class MailServer:
 
     async def send(self, mail: EmailMessage) -> None:
         """Returns when the server has taken the mail. Raises TryAgain, Refused, Misconfigured."""
+        await self._in_turn(lambda: self._send(mail))
+
+    async def probe(self) -> None:
+        """Connect and log in. Raises as `send` does."""
+        await self._in_turn(self._connect)
+
+    async def _in_turn(self, dialogue: Callable[[], Awaitable[object]]) -> None:
         async with self._lock:
             self._uses += 1
             try:
-                await self._send(mail)
+                await dialogue()
             except (aiosmtplib.SMTPException, OSError) as error:
                 self._drop()
                 raise explained(error) from error
