@@ -25,7 +25,7 @@ from omnibus.model.entities import Author, ChannelIdentity, DeliveryState, InRep
 
 def on_message(work: Work, mapped: Message) -> bool:
     """A message: deduplicated, threaded, identified, and emitted. False when it is a copy or our own."""
-    native = mapped.native_id if mapped.native_id is not None else _derived_native_id(mapped)
+    native = mapped.native_id if mapped.native_id is not None else derived_native_id(mapped)
     event_id = work.event_id(native, "message.received")
     if mapped.own or not work.state.first_time(event_id):
         return False
@@ -113,7 +113,7 @@ def _bounded(content: Content, limit: int) -> Content:
     return content
 
 
-def _derived_native_id(mapped: Event) -> str:
+def derived_native_id(mapped: Event) -> str:
     """For channels without ids: content, sender, thread and time; two equal messages at the same instant are one."""
     return "derived:" + hashlib.sha256(msgspec.json.encode(mapped)).hexdigest()
 

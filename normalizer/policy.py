@@ -17,6 +17,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     breaker_messages in breaker_window: more inbound messages of one thread than this look like two robots talking.
     breaker_release: a tripped breaker lets go after this long without another trip.
     text_max_chars: longer texts are cut; the raw event has all of it.
+    fragments_wait: how long the pieces of a long message are waited for before what is there is told.
+    fragments_for: how long a piece that is late still belongs to the message it is missing from.
     """
 
     seen_for: timedelta = timedelta(days=30)
@@ -27,3 +29,5 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     breaker_window: timedelta = timedelta(minutes=1)
     breaker_release: timedelta = timedelta(minutes=10)
     text_max_chars: int = 500_000
+    fragments_wait: timedelta = timedelta(minutes=1)
+    fragments_for: timedelta = timedelta(hours=6)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from normalizer.messages import on_call, on_deletion, on_delivery, on_edit, on_message, on_reaction
+from normalizer.fragments import TIMER, on_arrival, on_waited, record_of, tell_incomplete
+from normalizer.messages import on_call, on_deletion, on_delivery, on_edit, on_reaction
 from normalizer.policy import Policy
 from normalizer.state import State, stores
 from normalizer.steps.conversation import close
@@ -23,7 +24,7 @@ from omnibus.stage.contract import Ctx, Timer
 from omnibus.telemetry.metrics import current
 
 HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool]] = {
-    Message: on_message,
+    Message: on_arrival,
     Edit: on_edit,
     Deletion: on_deletion,
     Reaction: on_reaction,
@@ -47,7 +48,14 @@ class NormalizerStage:
             self._normalize(record, ctx)
 
     def fire(self, timer: Timer, ctx: Ctx) -> None:
-        raise InvalidPayload("timer", f"the normalizer sets no timers, got {timer.kind!r}")
+        if timer.kind != TIMER:
+            raise InvalidPayload("timer", f"the normalizer sets no such timer, got {timer.kind!r}")
+        state = State(ctx)
+        gathered = on_waited(state, timer.key)
+        if gathered is not None:
+            raw, record = gathered.raw, record_of(gathered, timer.key)
+            account = self._account(raw.account)
+            tell_incomplete(Work(record, raw, account, self._topics, self._policy, state, ctx), timer.key, gathered)
 
     def _normalize(self, record: Record, ctx: Ctx) -> None:
         raw = decode_raw(ctx.body(record))

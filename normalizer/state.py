@@ -1,4 +1,4 @@
-"""What the normalizer remembers: one entry for each native thread, and three small indexes."""
+"""What the normalizer remembers: one entry for each native thread, three small indexes, and pieces of messages."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def stores(policy: Policy) -> tuple[StoreSpec, ...]:
         StoreSpec(name="threads", ttl_s=seconds("threads_for")),
         StoreSpec(name="links", ttl_s=seconds("links_for")),
         StoreSpec(name="identities"),
+        StoreSpec(name="fragments", ttl_s=seconds("fragments_for")),
     )
 
 
@@ -66,6 +67,7 @@ class State:
         self._threads = ctx.store("threads")
         self._links = ctx.store("links")
         self._identities = ctx.store("identities")
+        self.fragments = ctx.store("fragments")
 
     def first_time(self, event_id: str) -> bool:
         """Remember an event id; False when it was there already."""

@@ -95,7 +95,7 @@ class Masks:
     def __init__(self, webhook: Webhook, settings: object) -> None:
         named = frozenset(name.lower() for name in webhook.secret_headers_of(settings))
         self._headers = SECRET_HEADERS | frozenset(name.lower() for name in webhook.secret_headers) | named
-        self._params = webhook.secret_params
+        self._params = webhook.secret_params | webhook.secret_params_of(settings)
 
     def headers(self, pairs: Pairs) -> Pairs:
         return _without(pairs, self._headers)

@@ -42,6 +42,19 @@ class Media(Model, frozen=True, kw_only=True):
     inline: bool = False
 
 
+class Fragment(Model, frozen=True, kw_only=True):
+    """One of the pieces in which a channel delivers a long message (SMS): the `number`-th of `total`, from 1.
+
+    Pieces of one message have the same `key` within their thread (the provider's reference, which may come again
+    later), and a native id each. The normalizer puts them together, in order of their numbers, as one message with
+    the native id of its first piece.
+    """
+
+    key: str
+    number: int
+    total: int
+
+
 class Event(Model, frozen=True, kw_only=True, tag_field="kind"):
     """Base of everything a mapping yields.
 
@@ -61,6 +74,7 @@ class Message(Event, frozen=True, kw_only=True, tag="message"):
     Channels whose threads must be found (mail) give `links`: strong keys of the thread this message belongs to, best
     first; `names`: the keys under which later messages may find it; and `weak_link`: a key that only counts for the
     same sender within the channel's window. `own` marks what Omnibus itself sent (a loop): it is counted and dropped.
+    With `fragment` its text is only a piece of what was written.
     """
 
     sender: Party
@@ -79,6 +93,7 @@ class Message(Event, frozen=True, kw_only=True, tag="message"):
     names: tuple[str, ...] = ()
     weak_link: str | None = None
     own: bool = False
+    fragment: Fragment | None = None
     attributes: Attributes = {}
 
 

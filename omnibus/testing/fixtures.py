@@ -103,7 +103,7 @@ class Fixture(msgspec.Struct, frozen=True, kw_only=True):
             transport=self.file.transport,
             method=self.file.method,
             path=self.file.path,
-            query=_masked(self.request.query, self.webhook.secret_params if self.webhook else frozenset()),
+            query=_masked(self.request.query, secret_params_of(self.webhook, self.settings)),
             headers=_masked(self.request.headers, secret_headers_of(self.webhook, self.settings)),
             verified=self.file.verified,
             remote=self.file.remote,
@@ -121,6 +121,11 @@ def secret_headers_of(webhook: Webhook | None, settings: Any) -> frozenset[str]:
     if webhook is None:
         return SECRET_HEADERS
     return SECRET_HEADERS | webhook.secret_headers | webhook.secret_headers_of(settings)
+
+
+def secret_params_of(webhook: Webhook | None, settings: Any) -> frozenset[str]:
+    """The query parameters that are masked before a request is stored."""
+    return frozenset() if webhook is None else webhook.secret_params | webhook.secret_params_of(settings)
 
 
 def names_in(folder: Path, suffix: str) -> list[str]:

@@ -81,7 +81,7 @@ async def _check_one(channel: Channel, fixture: Fixture, door: Door, client: aio
         assert not stored, f"{fixture.name}: a handshake was stored"
         return
     webhook = _webhook(fixture)
-    expected: Answer = webhook.answer(fixture.request)
+    expected: Answer = webhook.answered(fixture.request, fixture.settings)
     assert (status, body) == (expected.status, expected.body), f"{fixture.name}: answered {status} {body[:200]!r}"
     assert stored, f"{fixture.name}: answered {status}, but nothing is stored"
     assert {raw.body for raw in stored} == {fixture.request.body}, f"{fixture.name}: other bytes are stored"
