@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Iterable, Mapping
 
 import structlog
@@ -119,7 +121,8 @@ class ConnectorsService:
         try:
             await site.start()
         except OSError as error:
-            raise Misconfigured("http", f"cannot listen on {http.host}:{http.port}: {error.strerror}") from error
+            why = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise Misconfigured("http", f"cannot listen on {http.host}:{http.port}: {why}{_hint(error)}") from error
         self.port = runner.addresses[0][1]
         log.info("ingress.listening", host=http.host, port=self.port)
 
@@ -132,6 +135,10 @@ class ConnectorsService:
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
+
+
+def _hint(error: OSError) -> str:
+    return "; another Omnibus may be running, http.port chooses another" if error.errno == errno.EADDRINUSE else ""
 
 
 def webhook_of(account: Account) -> Webhook | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import ssl
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -96,9 +97,13 @@ class _Desk:
         self._server: asyncio.Server | None = None
 
     async def open(self) -> int:
-        """Listen; returns the port."""
+        """Listen; returns the port. Raises TryAgain while somebody else has it."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, self.listen.host, self.listen.port)
+        try:
+            self._server = await loop.create_server(self._connection, self.listen.host, self.listen.port)
+        except OSError as error:
+            why = os.strerror(error.errno).lower() if error.errno else str(error)
+            raise TryAgain(f"cannot listen on {self.listen.host}:{self.listen.port}: {why}") from error
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from omnibus.channel.registry import HOME, discover
-from omnibus.cli.console import counted, err, json_option, out, print_json, print_table, show
+from omnibus.cli.console import counted, err, json_option, out, print_json, print_table, quiet_logs, show
 from omnibus.errors import InvalidPayload, Misconfigured
 
 if TYPE_CHECKING:
@@ -209,6 +209,7 @@ def test_channel(name: str, update_fixtures: bool, as_json: bool) -> int:
     """
     from omnibus.testing import run_contract
 
+    quiet_logs()
     package = package_of(name)
     if err.is_terminal:
         with err.status(f"testing {package}"):

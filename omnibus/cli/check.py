@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from omnibus.cli.console import counted, json_option, out, print_json, show
+from omnibus.cli.console import counted, json_option, out, print_json, quiet_logs, show
 from omnibus.cli.settings import look_options
 from omnibus.config.errors import ConfigErrors
 
@@ -52,6 +52,7 @@ def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
 def _probes(config: Config) -> list[Probe]:
     from omnibus.cli.probes import probe_all
 
+    quiet_logs()
     return asyncio.run(probe_all(config))
 
 

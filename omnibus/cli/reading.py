@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import heapq
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from omnibus.blobs import open_blobs
 from omnibus.bus.open import open_bus
 from omnibus.bus.port import Bus, Record
 from omnibus.bus.topics import Topics
+from omnibus.cli.console import quiet_logs
 from omnibus.config.errors import near
 from omnibus.config.model import Config
 from omnibus.errors import InvalidPayload, Misconfigured
@@ -47,6 +50,7 @@ async def opened(config: Config) -> AsyncIterator[tuple[Bus, Topics]]:
 
 def with_bus(config: Config, work: Callable[[Bus, Topics], Awaitable[T]]) -> T:
     """Run `work` with the configured bus."""
+    quiet_logs()
 
     async def run() -> T:
         async with opened(config) as (bus, topics):
@@ -89,6 +93,39 @@ async def records(bus: Bus, topic: str) -> AsyncIterator[Sequence[Record]]:
                 break
             yield batch
             offset = batch[-1].offset + 1
+
+
+async def in_time(bus: Bus, topic: str) -> AsyncIterator[Record]:
+    """Everything a topic holds now, the oldest first: partitions side by side, each in its own order."""
+    bounds = await bus.bounds(topic)
+    ahead = [_Ahead(bus, topic, partition, first, end) for partition, (first, end) in sorted(bounds.items())]
+    waiting = [(record.ts_ms, index, record) for index, one in enumerate(ahead) if (record := await one.next())]
+    heapq.heapify(waiting)
+    while waiting:
+        _, index, record = waiting[0]
+        yield record
+        following = await ahead[index].next()
+        if following is None:
+            heapq.heappop(waiting)
+        else:
+            heapq.heapreplace(waiting, (following.ts_ms, index, following))
+
+
+class _Ahead:
+    """One partition, read ahead in batches up to an end."""
+
+    def __init__(self, bus: Bus, topic: str, partition: int, offset: int, end: int) -> None:
+        self._bus, self._topic, self._partition, self._offset, self._end = bus, topic, partition, offset, end
+        self._batch: deque[Record] = deque()
+
+    async def next(self) -> Record | None:
+        if not self._batch and self._offset < self._end:
+            self._batch.extend(await self._bus.read(self._topic, self._partition, self._offset, READ))
+        if not self._batch or self._batch[0].offset >= self._end:
+            return None
+        record = self._batch.popleft()
+        self._offset = record.offset + 1
+        return record
 
 
 async def size_of(bus: Bus, topic: str) -> int:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from omnibus.cli.console import err, json_option, out, print_json, printable
-from omnibus.cli.reading import described, existing, full, records, with_bus
+from omnibus.cli.reading import described, existing, full, in_time, with_bus
 from omnibus.cli.settings import look_options
 
 if TYPE_CHECKING:
     from omnibus.bus.port import Bus, Record
     from omnibus.bus.topics import Topics
     from omnibus.config.model import Config
+
+WIDE = 120
+"""Columns that a terminal needs to show a conversation's whole id and still some of the words."""
 
 
 @click.command()
@@ -37,8 +40,8 @@ def tail(
         name = await existing(bus, topics, topic)
         bounds = await bus.bounds(name)
         if everything or no_follow:
-            async for batch in records(bus, name):
-                if not show(batch):
+            async for record in in_time(bus, name):
+                if not show([record]):
                     return
         if no_follow:
             return
@@ -75,5 +78,14 @@ class _Shown:
             print_json(full(record))
             return
         line = described(record)
-        head = f"{line['at'][11:23]} {line['place']:>8} {line['type']:<22} {line['key'][:40]:<40} "
-        out.print(f"{head}{printable(line['says'])}", markup=False, overflow="ellipsis", no_wrap=True)
+        if not out.is_terminal:
+            out.print(f"{_head(line, 40)} {printable(line['says'])}", markup=False, crop=False)
+            return
+        text = f"{_head(line, 40 if out.width >= WIDE else 13)} {printable(line['says'])}"
+        out.print(text, markup=False, overflow="ellipsis", no_wrap=True, soft_wrap=False)
+
+
+def _head(line: Mapping[str, str], key_width: int) -> str:
+    """When, where, what, and of which conversation: its id in full where there is room."""
+    key = line["key"] if len(line["key"]) <= key_width else f"{line['key'][: key_width - 1]}…"
+    return f"{line['at'][11:23]} {line['place']:>6} {line['type']:<21} {printable(key):<{key_width}}"

@@ -57,7 +57,17 @@ def record_id(tp: int, offset: int) -> int:
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """The one connection of this process that writes; creates the file and its tables when they are not there."""
+    """The one connection of this process that writes; creates the file and its tables when they are not there.
+
+    Raises Misconfigured when the file cannot be used: no permission, a full disk, or no file of ours.
+    """
+    try:
+        return _connect_writer(path)
+    except sqlite3.DatabaseError as error:
+        raise Misconfigured("bus", f"{path} cannot be opened: {error}") from error
+
+
+def _connect_writer(path: Path) -> sqlite3.Connection:
     connection = _connect(path)
     try:
         _use_write_ahead_log(connection)
