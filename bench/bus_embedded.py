@@ -80,7 +80,7 @@ async def stage_cost_us(bus: Bus) -> tuple[int, float]:
     runner = bus.run_stage(StageSpec(name="bench", inputs=("bench.in",), stores=(StoreSpec(name="count"),)), Counting)
     began = time.perf_counter()
     await runner.start()
-    while runner.health.processed_total < waiting:  # noqa: ASYNC110  # as an operator's dashboard would
+    while runner.health.processed_total < waiting:  # as an operator's dashboard would
         await asyncio.sleep(0.05)
     return waiting, (time.perf_counter() - began) / waiting * 1e6
 

@@ -19,7 +19,7 @@ from omnibus.channel.events import AnyEvent, CallEvent, Deletion, Delivery, Edit
 from omnibus.errors import InvalidPayload
 from omnibus.model.codec import decode_as
 from omnibus.model.events import CloseThread
-from omnibus.model.raw import RawEvent, decode_raw
+from omnibus.model.raw import RawEvent, raw_of
 from omnibus.stage.contract import Ctx, Timer
 from omnibus.telemetry.metrics import current
 
@@ -58,7 +58,7 @@ class NormalizerStage:
             tell_incomplete(Work(record, raw, account, self._topics, self._policy, state, ctx), timer.key, gathered)
 
     def _normalize(self, record: Record, ctx: Ctx) -> None:
-        raw = decode_raw(ctx.body(record))
+        raw = raw_of(record, ctx.body(record))
         work = Work(record, raw, self._account(raw.account), self._topics, self._policy, State(ctx), ctx)
         current().count("raw", raw.channel)
         # The good events of a request are kept, the damaged ones dead-letter the whole of it: replayed once the

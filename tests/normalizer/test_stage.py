@@ -11,7 +11,7 @@ import pytest
 from normalizer.policy import Policy
 from normalizer.stage import NormalizerStage, spec
 from omnibus import clock
-from omnibus.bus.port import Out, Record
+from omnibus.bus.port import Headers, Out, Record
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account, Capabilities, Channel
 from omnibus.channel.events import (
@@ -30,7 +30,7 @@ from omnibus.errors import InvalidPayload
 from omnibus.model.codec import Event, decode, encode_data
 from omnibus.model.content import AttachmentRef, Email, Image, MailAddress, Text, Unsupported
 from omnibus.model.events import CloseThread
-from omnibus.model.raw import RawEvent, encode_raw
+from omnibus.model.raw import THREAD_HEADER, RawEvent, encode_raw
 from omnibus.telemetry import metrics
 from omnibus.testing.memory_state import MemoryBacking, run
 
@@ -87,7 +87,9 @@ class Normalizer:
     def wait(self, by: timedelta) -> None:
         self.at += by
 
-    def receive(self, *events: AnyEvent, damage: bool = False, **raw: object) -> list[Event]:
+    def receive(
+        self, *events: AnyEvent, damage: bool = False, headers_of_record: Headers = (), **raw: object
+    ) -> list[Event]:
         """Normalise one request that says `events`; returns what came out of it."""
         fields: dict[str, object] = {
             "id": f"raw_{len(self.emitted)}",
@@ -98,7 +100,7 @@ class Normalizer:
             **raw,
         }
         value = encode_raw(RawEvent(**fields))  # type: ignore[arg-type]  # a test names any field of a raw event
-        return self._step(Out(TOPICS.raw("said"), b"desk", value))
+        return self._step(Out(TOPICS.raw("said"), b"desk", value, headers_of_record))
 
     def close(self, conversation_id: str, thread: str, convseq: int) -> list[Event]:
         request = CloseThread(
@@ -173,6 +175,13 @@ def test_a_request_stored_for_one_thread_yields_that_thread_only(normalizer: Nor
     batch = (message("a", thread="t-1"), message("b", native_id="m-2", thread="t-2"))
     events = normalizer.receive(*batch, thread="t-2")
     assert [event.data.message.native.thread_id for event in events if "received" in event.type] == ["t-2"]
+
+
+def test_copies_of_a_large_request_share_one_body(normalizer: Normalizer) -> None:
+    """The record says which thread its copy is for; the body, kept once, cannot."""
+    batch = (message("a", thread="t-1"), message("b", native_id="m-2", thread="t-2"))
+    events = normalizer.receive(*batch, headers_of_record=((THREAD_HEADER, b"t-1"),))
+    assert [event.data.message.native.thread_id for event in events if "received" in event.type] == ["t-1"]
 
 
 def test_a_damaged_entry_keeps_the_good_ones_and_dead_letters_the_request(normalizer: Normalizer) -> None:
