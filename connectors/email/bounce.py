@@ -26,7 +26,7 @@ from connectors.email.mail import Mail, message_ids
 
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"})
-_EMBEDDED_ID = re.compile(r"(?im)^[> \t]{0,8}message-id:\s{0,4}<?([^\s<>]{3,400}@[^\s<>]{1,400}?)>?\s*$")
+_EMBEDDED_ID = re.compile(r"(?im)^[> \t]{0,8}message-id:\s{0,4}<?([^\s<>]{1,400}@[^\s<>]{1,400}?)>?\s*$")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from connectors._shared.mime.addresses import parse_addresses
 from connectors.email import bounce_words as words
 from connectors.email.mail import Mail
 
-MAX_TEXT = 60_000
+MAX_TEXT = 20_000
 _HEADER_TYPES = frozenset({"text/rfc822-headers", "message/rfc822-headers", "message/global-headers"})
 MAX_RECIPIENTS = 200
 STATUS = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]|-\d)")

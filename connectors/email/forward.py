@@ -17,7 +17,7 @@ from connectors.email.quotation import (
     is_original_mark,
 )
 
-MAX_LINES = 20_000
+MAX_LINES = 5_000
 _SEARCH_LINES = 2_000
 # "FW:" in the languages people set their mail programs to; Outlook gives no other sign.
 _SUBJECT = re.compile(
@@ -82,9 +82,7 @@ def _told_by_subject(before_mark: Sequence[str], lines: Sequence[str], subject: 
     for index, line in enumerate(before_mark[:_SEARCH_LINES]):
         if not line.strip():
             continue
-        at = index + 1 if is_original_mark(line) else index
-        while at < len(lines) - 1 and not lines[at].strip(" \t>"):
-            at += 1
+        at = _first_written(lines, index + 1) if is_original_mark(line) else index
         block = header_block_at(lines, at)
         if block is not None:
             quoted = lines[at].lstrip().startswith(">")
@@ -93,6 +91,11 @@ def _told_by_subject(before_mark: Sequence[str], lines: Sequence[str], subject: 
         if attribution is not None:
             return _from_attribution(lines[:index], lines[attribution.end :], attribution.text, subject)
     return None
+
+
+def _first_written(lines: Sequence[str], at: int) -> int:
+    """The next line with anything on it, a few lines away at most."""
+    return next((index for index in range(at, min(len(lines), at + 5)) if lines[index].strip(" \t>")), at - 1)
 
 
 def _forward(before: Sequence[str], after: Sequence[str], block: HeaderBlock, *, quoted: bool) -> Forward:

@@ -7,7 +7,7 @@ import re
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
 
-MAX_HTML = 1_000_000
+MAX_HTML = 400_000
 """Characters looked at: beyond this nobody wrote the mail by hand, and the raw event has all of it."""
 
 _HIDDEN = ('[style*="display:none" i]', '[style*="display: none" i]', "head", "script", "style", "template", "title")

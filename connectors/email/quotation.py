@@ -47,10 +47,8 @@ FIELD_NAME = _alternatives(
         key=lambda word: (-len(word), word),
     )
 )
-_FIELD = re.compile(
-    rf"^[ \t>*_|\ufeff]{{0,20}}({FIELD_NAME})[ \t*_\u00a0]{{0,10}}[:：][ \t*_\u00a0]*(.*)$", re.IGNORECASE
-)
-
+# The name is looked up afterwards: an alternation of all names would be tried on every line of every mail.
+_FIELD = re.compile(r"^[ \t>*_|\ufeff]{0,20}([^\s:：>*_|][^:：]{0,40}?)[ \t*_\u00a0]{0,10}[:：][ \t*_\u00a0]*(.*)$")
 _INNER_FIELD = re.compile(rf"(?<=[\s>;])({FIELD_NAME}) ?[:：]\s", re.IGNORECASE)
 
 _START_WORDS = _alternatives(_words("starts"))
@@ -58,7 +56,7 @@ _START = re.compile(rf"^[\W_]{{0,12}}(?:{_START_WORDS})\b", re.UNICODE)
 # Inside a line only where a date follows at once: "thanks! On Wed, Apr 4 ..."
 _INNER_START = re.compile(rf"(?<=[\s-])(?:{_START_WORDS}) (?=(?:\w{{2,12}}[.,]{{1,2}} ?)?(?:\w{{2,10}}\.? )?\d)")
 _VERBS = _alternatives(_words("verbs"))
-_VERB_END = re.compile(rf"(?:^|[\s>)\]\"»”]|(?<=[^\x00-\x7f]))(?:{_VERBS})\s?[:：]?$", re.IGNORECASE)
+_VERB_ENDS = tuple(sorted({verb.casefold() for verb in _words("verbs")}))
 _VERB = re.compile(rf"(?:^|[\s>)\]\"»”])(?:{_VERBS})\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{1,2}[:.h]\d{2}|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\b(?:19|20)\d{2}\b|\d{4}年|\d{4}년|\d{1,2}:\d{2}"
@@ -124,14 +122,15 @@ def field_at(line: str) -> tuple[FieldKind, str] | None:
     found = _FIELD.match(line)
     if found is None:
         return None
-    return _FIELD_NAMES[found.group(1).casefold()], found.group(2).strip(" \t*_\u00a0")
+    kind = _FIELD_NAMES.get(found.group(1).casefold())
+    return (kind, found.group(2).strip(" \t*_\u00a0")) if kind is not None else None
 
 
 def header_block_at(lines: Sequence[str], at: int) -> HeaderBlock | None:
     """The header block that begins at this line. Two fields of different kinds and an address or a subject make one:
     "From: London / To: Paris" is somebody's journey."""
-    if field_at(lines[at]) is None:
-        return None
+    if field_at(lines[at]) is None or (at and field_at(lines[at - 1]) is not None):
+        return None  # a block begins with its first field: later ones are not tried again
     block = HeaderBlock(end=at)
     for kind, value, end in _fields_from(lines, at):
         block.end = end
@@ -146,6 +145,7 @@ def header_block_at(lines: Sequence[str], at: int) -> HeaderBlock | None:
 
 def _fields_from(lines: Sequence[str], at: int) -> Iterator[tuple[FieldKind, str, int]]:
     stop = min(len(lines), at + _MAX_BLOCK_LINES)
+    seen: set[FieldKind] = set()
     while at < stop:
         found = field_at(lines[at])
         if found is None:
@@ -154,6 +154,9 @@ def _fields_from(lines: Sequence[str], at: int) -> Iterator[tuple[FieldKind, str
             at += 1
             continue
         kind, value = found
+        if kind in seen:
+            return
+        seen.add(kind)
         at += 1
         while at < stop and _continues(lines, at, stop, value):
             value = f"{value} {_unquoted(lines[at])}"
@@ -197,19 +200,30 @@ def attribution_at(lines: Sequence[str], at: int) -> Attribution | None:
     first = lines[at].strip()
     if not first or len(first) > MAX_ATTRIBUTION or first.startswith(">"):
         return None
+    if not any(_may_end(line) for line in lines[at : at + MAX_ATTRIBUTION_LINES]):
+        return None
     prefix, begin = _split_prefix(first)
     if not (_START.match(begin) or "@" in begin or _DATE.search(begin)):
         return None
     return _attribution_from(lines, at, prefix, begin)
 
 
+def _may_end(line: str) -> bool:
+    """A cheap look at the end of a line, because most lines of most mails are no attribution."""
+    bare = line.rstrip(" \t-*_\u2013\u2014>")
+    return bare.endswith((":", "：")) or line.rstrip().endswith(">") or bare.casefold().endswith(_VERB_ENDS)
+
+
 def _attribution_from(lines: Sequence[str], at: int, prefix: str, begin: str) -> Attribution | None:
     joined = begin
     blanks = 0
     for end in range(at + 1, min(len(lines), at + MAX_ATTRIBUTION_LINES) + 1):
-        if _is_attribution(joined):
-            return Attribution(end=end, text=joined, prefix=prefix)
         line = lines[end].strip() if end < len(lines) else ""
+        if _is_attribution(joined):
+            more = not joined.endswith((":", "：")) and line.endswith((":", "：")) and "@" in line and len(line) < 200
+            return Attribution(end=end + more, text=f"{joined} {line}" if more else joined, prefix=prefix)
+        if _ends_with_verb(joined):
+            return None  # a sentence of the author
         blanks += not line
         if (
             blanks > 1
@@ -239,13 +253,23 @@ def _split_prefix(line: str) -> tuple[str, str]:
     return line[: inner.start()].rstrip(" \t-"), line[inner.start() :]
 
 
+def _ends_with_verb(text: str) -> bool:
+    words = text.rstrip(":： ").casefold()
+    if not words.endswith(_VERB_ENDS):
+        return False
+    verb = max((each for each in _VERB_ENDS if words.endswith(each)), key=len)
+    before = words[-len(verb) - 1 : -len(verb)]
+    # Languages without blanks between words end in the verb alone.
+    return not before or not before.isalnum() or not verb[0].isascii()
+
+
 def _is_attribution(text: str) -> bool:
     bare = text.strip().rstrip("-\u2013\u2014 *_>").rstrip()
     if _DATE_AND_MAIL.match(text.strip()):
         return True
     has_date = _DATE.search(bare) is not None
     has_mail = _MAIL.search(f" {bare}") is not None
-    if _VERB_END.search(bare):
+    if _ends_with_verb(bare):
         begins = _START.match(bare) or _DATE_START.match(bare)
         return bool(begins and (has_date or has_mail)) or has_mail
     if bare.endswith((":", "：")) and has_date:

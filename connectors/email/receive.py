@@ -35,7 +35,7 @@ class SmtpListener:
     """Listens for every account with an `smtp` section; one socket for each host and port among them.
 
     Runs until cancelled. Raises Misconfigured when accounts disagree about a shared listener, when two accounts claim
-    one address, or when a certificate cannot be used; OSError when the port is taken (the supervisor tries again).
+    one address, or when a certificate cannot be used; TryAgain while the port is taken.
     """
 
     shared = True

@@ -18,7 +18,7 @@ from connectors.email.quotation import (
 )
 from connectors.email.signature import signature_start
 
-MAX_LINES = 20_000
+MAX_LINES = 5_000
 
 
 @dataclass(frozen=True)
@@ -82,24 +82,32 @@ class _Scan:
 
     def _quotes_the_rest(self) -> bool:
         """Handles a quotation that begins here; True when it goes to the end."""
-        line = self._lines[self._at]
-        if is_original_mark(line) or self._is_header_block():
-            self._drop_dividers()
+        if self._is_header_block():
             self.found = True
+            self._drop_dividers()
             return True
-        attribution = attribution_at(self._lines, self._at)
-        if attribution is None:
+        end = self._announced()
+        if end is None:
             return False
-        if attribution.prefix:
-            self.kept.append(attribution.prefix)
         self.found = True
-        self._at = attribution.end
+        self._at = end
         self._skip_blank()
         if self._at < len(self._lines) and _is_quoted(self._lines[self._at]):
             self._skip_quoted()
             return False
         self._drop_dividers()
         return True
+
+    def _announced(self) -> int | None:
+        """Where the words that announce a quotation end; the author's words on their line are kept."""
+        if is_original_mark(self._lines[self._at]):
+            return self._at + 1
+        attribution = attribution_at(self._lines, self._at)
+        if attribution is None:
+            return None
+        if attribution.prefix:
+            self.kept.append(attribution.prefix)
+        return attribution.end
 
     def _is_header_block(self) -> bool:
         return header_block_at(self._lines, self._at) is not None

@@ -148,11 +148,33 @@ def test_the_tree_is_capped(name: str) -> None:
     assert max(part.depth for part in parts) <= MAX_DEPTH + 1
 
 
+PIECES = [
+    *(
+        b"Subject",
+        b":",
+        b" ",
+        b"\n",
+        b"\r\n",
+        b"--a",
+        b"--a--",
+        b"=?utf-8?Q?",
+        b"?=",
+        b"\xff",
+        b"\0",
+        b'"',
+        b"text/html",
+    ),
+    *(
+        b"Content-Type: multipart/mixed; boundary=a",
+        b"Content-Transfer-Encoding: base64",
+        b"message/rfc822",
+        b"charset=utf-7",
+    ),
+]
+
+
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from(
-    [b"Subject", b":", b" ", b"\n", b"\r\n", b"Content-Type: multipart/mixed; boundary=a", b"--a", b"--a--", b"=?utf-8?Q?",
-     b"?=", b"text/html", b"Content-Transfer-Encoding: base64", b"message/rfc822", b"\xff", b"\0", b'"', b"charset=utf-7"]
-), max_size=60))  # fmt: skip
+@given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_any_pieces_of_a_mail_are_read(pieces: list[bytes]) -> None:
     read_all(b"".join(pieces))
 
