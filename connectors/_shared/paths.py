@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,12 +15,27 @@ def find(data: Any, path: str) -> Any:
 
     JSON Pointer is RFC 6901; a number also counts the entries of a list, from 0.
     """
-    path_steps = steps(path)
-    if isinstance(data, dict):
-        if path in data:
-            return data[path]
-        if len(path_steps) == 1:
-            return data.get(path_steps[0], MISSING)
+    return next(found(data, (path,)), MISSING)
+
+
+def found(data: Any, paths: Sequence[str]) -> Iterator[Any]:
+    """What is found at each of the paths, in their order. Most paths lead nowhere, so that costs one look."""
+    plain = isinstance(data, dict)
+    for path in paths:
+        if plain and path in data:
+            yield data[path]
+            continue
+        path_steps = steps(path)
+        if plain and (len(path_steps) == 1 or path_steps[0] not in data):
+            if path_steps[0] in data:  # a pointer of one step
+                yield data[path_steps[0]]
+            continue
+        value = _walk(data, path_steps)
+        if value is not MISSING:
+            yield value
+
+
+def _walk(data: Any, path_steps: Sequence[str]) -> Any:
     for step in path_steps:
         if isinstance(data, dict):
             data = data.get(step, MISSING)

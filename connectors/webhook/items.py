@@ -20,7 +20,7 @@ from connectors._shared.bodies import (
     multipart_of,
     text_of,
 )
-from connectors._shared.paths import MISSING, find
+from connectors._shared.paths import found
 from connectors.webhook.settings import MappingSettings, Paths
 from omnibus.errors import InvalidPayload
 from omnibus.model.raw import RawEvent
@@ -56,9 +56,8 @@ def items_of(raw: RawEvent, mapping: MappingSettings) -> list[Item]:
 
 def found_at(data: Any, paths: Paths) -> Iterator[Any]:
     """What is found at each of the paths, in their order, without what is missing or null."""
-    for path in (paths,) if isinstance(paths, str) else paths:
-        value = find(data, path)
-        if value is not MISSING and value is not None:
+    for value in found(data, (paths,) if isinstance(paths, str) else paths):
+        if value is not None:
             yield value
 
 

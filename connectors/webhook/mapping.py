@@ -38,7 +38,7 @@ def map_event(raw: RawEvent) -> Iterator[Message]:
 def threads(raw: RawEvent) -> Sequence[str]:
     """The threads in the request: those it names, or else one for each sender."""
     mapping = mapping_of(raw)
-    return tuple(dict.fromkeys(_thread(item, mapping) for item in items_of(raw, mapping)))
+    return tuple(dict.fromkeys(_thread(item, mapping, None) for item in items_of(raw, mapping)))
 
 
 def mapping_of(raw: RawEvent) -> MappingSettings:
@@ -56,11 +56,12 @@ def _mapping(text: str) -> MappingSettings:
 
 def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
     files = files_of(item, mapping)
+    sender = _sender(item, mapping)
     return Message(
-        thread=_thread(item, mapping),
+        thread=_thread(item, mapping, sender),
         at=time_of(item, mapping, raw.received_at),
         native_id=_native_id(item, mapping),
-        sender=_sender(item, mapping),
+        sender=sender,
         content=_content(item, mapping, files),
         attachments=files,
         subject=text_at(item.data, mapping.subject),
@@ -68,11 +69,12 @@ def _message(raw: RawEvent, item: Item, mapping: MappingSettings) -> Message:
     )
 
 
-def _thread(item: Item, mapping: MappingSettings) -> str:
+def _thread(item: Item, mapping: MappingSettings, sender: Party | None) -> str:
+    """The thread it names, or all that its sender (looked up when not at hand) writes."""
     named = text_at(item.data, mapping.thread)
     if named is not None:
         return short(named)
-    sender = _sender(item, mapping)
+    sender = sender or _sender(item, mapping)
     return short(sender.normalized or sender.value)
 
 

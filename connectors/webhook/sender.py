@@ -10,18 +10,17 @@ from connectors.webhook.settings import MappingSettings, Paths
 from omnibus.channel.events import Party
 
 MAX_NAME_CHARS = 200
+MAX_VALUE_CHARS = 512
 _EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,253}")
 _PHONE = re.compile(r"\+[0-9][0-9 ().-]{4,24}")
 
 
 def sender_of(item: Item, mapping: MappingSettings) -> Party | None:
     """The sender, None when nothing tells. An id of the sender's own system comes before a mail address or phone."""
-    own = text_at(item.data, mapping.sender_id)
-    email = text_at(item.data, mapping.sender_email)
-    phone = text_at(item.data, mapping.sender_phone)
-    name = text_at(item.data, mapping.sender_name)
-    for value in (own, email, phone):
-        if value is not None and len(value) <= 512:
+    for paths in (mapping.sender_id, mapping.sender_email, mapping.sender_phone):
+        value = text_at(item.data, paths)
+        if value is not None and len(value) <= MAX_VALUE_CHARS:
+            name = text_at(item.data, mapping.sender_name)
             return _party(value, None if name is None else name[:MAX_NAME_CHARS])
     return None
 
