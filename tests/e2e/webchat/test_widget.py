@@ -202,6 +202,22 @@ async def test_our_side_learns_that_a_reply_was_read(site: Site, page: Page) -> 
     assert [frame["status"] for frame in page.sent if frame["type"] == "receipt"] == receipts
 
 
+async def test_earlier_messages_come_when_asked_for(site: Site, page: Page) -> None:
+    await page.goto(site.demo)
+    await open_and_say(page, "the very first")
+    for number in range(55):
+        await site.reply(c.Text(text=f"number {number}"))
+    await page.until("texts().length === 56")
+    await page.reload()
+    await page.click(".launcher")
+    await page.until("texts().length === 50 && !$('.older').hidden")
+    await page.js("($('.log').scrollTop = 0, true)")
+    await page.click(".older")
+    await page.until("texts().length === 56 && $('.older').hidden")
+
+    assert await page.js("texts()") == ["the very first", *(f"number {number}" for number in range(55))]
+
+
 async def test_a_picture_is_sent_and_shown(site: Site, page: Page, tmp_path: Path) -> None:
     picture = tmp_path / "receipt.png"
     picture.write_bytes(PNG)
