@@ -22,7 +22,7 @@ TEXT = "Good morning, I need some help with my last invoice please"
 
 def body(number: int, people: int) -> bytes:
     """A webhook request of one of `people`, with its number as a mark in the words."""
-    who = {"id": f"person-{number % people}", "name": "Ana Exemplo"}
+    who = {"id": f"person-{number // 1_000_000}-{number % people}", "name": "Ana Exemplo"}
     return json.dumps({"id": f"m-{number}", "from": who, "text": f"#{number:06d} {TEXT}"}).encode()
 
 
@@ -85,7 +85,6 @@ async def _until(done: Any, seconds: float) -> None:
 async def backlog(installed: Installation, messages: int, people: int, first: int) -> dict[str, Any]:
     """Raw events that are already in the log: how fast one process takes them to the queues and the sink."""
     async with looking_in(installed, poll_ms=20) as bus:
-        memory = installed.memory_bytes()
         publisher = bus.publisher("bench")
         outs = [_raw(first + number, people) for number in range(messages)]
         began, cpu = time.perf_counter(), installed.cpu_s()
@@ -95,14 +94,12 @@ async def backlog(installed: Installation, messages: int, people: int, first: in
         while await _behind(bus):
             await asyncio.sleep(0.05)
         took, cpu = time.perf_counter() - began, installed.cpu_s() - cpu
-        grown = installed.memory_bytes() - memory
     return {
         "messages": messages,
         "people": people,
         "messages_per_s": round(messages / took),
         "published_in_s": round(published, 2),
         "cpu_us_per_message": round(cpu / messages * 1e6),
-        "memory_growth_bytes_per_person": round(grown / people),
     }
 
 
@@ -114,9 +111,9 @@ def _raw(number: int, people: int) -> Out:
         received_at=clock.now(),
         body=body(number, people),
         headers=(("content-type", "application/json"),),
-        thread=f"person-{number % people}",
+        thread=f"person-{number // 1_000_000}-{number % people}",
     )
-    key = f"hook\0person-{number % people}".encode()
+    key = f"hook\0person-{number // 1_000_000}-{number % people}".encode()
     return Out(TOPICS.raw("webhook"), key, encode_raw(raw), ts_ms=clock.now_ms())
 
 
@@ -132,9 +129,25 @@ async def measure(*, quick: bool = False) -> dict[str, Any]:
     async with installation() as installed:
         found["throughput"] = await backlog(installed, 5_000 if quick else 40_000, 2_000, 1_000_000)
     if not quick:
-        async with installation() as installed:
-            found["memory"] = await backlog(installed, 100_000, 100_000, 2_000_000)
+        found["memory"] = await memory()
     return found
+
+
+async def memory(first: int = 20_000, more: int = 80_000) -> dict[str, Any]:
+    """What each open conversation keeps in memory: growth from `first` conversations to `first + more`."""
+    async with installation() as installed:
+        idle = installed.memory_bytes()
+        await backlog(installed, first, first, 2_000_000)
+        before = installed.memory_bytes()
+        await backlog(installed, more, more, 3_000_000)
+        after = installed.memory_bytes()
+    return {
+        "idle_mb": round(idle / 1e6),
+        "at_first_mb": round(before / 1e6),
+        "at_end_mb": round(after / 1e6),
+        "conversations": first + more,
+        "bytes_per_conversation": round((after - before) / more),
+    }
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Records waiting for a commit, all publishers together; more is Overloaded."""
     publish_bytes: int = 64 * 1024 * 1024
     """Bytes waiting for a commit, all publishers together; more is Overloaded."""
-    fetch_bytes: int = 8 * 1024 * 1024
+    fetch_bytes: int = 1024 * 1024
     """Bytes of records read ahead for each partition of a stage or sink."""
-    state_cache_bytes: int = 8 * 1024 * 1024
+    state_cache_bytes: int = 2 * 1024 * 1024
     """State kept in memory for each task, in front of the file."""
     burst_ms: float = 25.0
     """Stage code runs this long between two breaths of the event loop."""
