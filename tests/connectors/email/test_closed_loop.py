@@ -1,0 +1,170 @@
+"""Mail through the whole pipeline: in by SMTP, routed, answered by SMTP, answered again, bounced."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession
+
+from omnibus.bus.port import Bus
+from omnibus.cli.demo.outside import free_port
+from omnibus.cli.reading import records
+from omnibus.cli.settings import configuration
+from omnibus.cli.up import STAGES, running
+from omnibus.model import codec
+from omnibus.model.codec import Event
+
+CONFIG = """
+bus: embedded:{folder}/data
+blobs: file:{folder}/data/blobs
+http: {{host: 127.0.0.1, port: {port}}}
+log: {{level: error}}
+api: {{tokens: [api-token-of-the-test]}}
+channels:
+  support-mail:
+    type: email
+    addresses: [help@example.com]
+    smtp: {{host: 127.0.0.1, port: {smtp}}}
+    outgoing: {{host: 127.0.0.1, port: {outgoing}, tls: none}}
+queues: {{general: {{}}}}
+routes:
+  - {{name: everything, to: queue:general}}
+"""
+
+
+class Desk:
+    """A running installation with one mailbox."""
+
+    def __init__(self, bus: Bus, session: ClientSession, url: str, smtp: int) -> None:
+        self._bus = bus
+        self._session = session
+        self._url = url
+        self._smtp = smtp
+
+    async def mail(self, text: str, to: str = "help@example.com", mail_from: str = "ana@example.org") -> None:
+        def send() -> None:
+            with smtplib.SMTP("127.0.0.1", self._smtp, timeout=10) as server:
+                server.sendmail(mail_from, [to], text.encode())
+
+        await asyncio.to_thread(send)
+
+    async def reply(self, conversation: str, text: str) -> None:
+        url = f"{self._url}/api/conversations/{conversation}/commands"
+        headers = {"Authorization": "Bearer api-token-of-the-test"}
+        body = {"type": "reply", "text": text}
+        async with asyncio.timeout(10):
+            while True:
+                async with self._session.post(url, json=body, headers=headers) as answer:
+                    if answer.status != 404:  # until the router has seen the conversation
+                        assert answer.status == 202, await answer.text()
+                        return
+                await asyncio.sleep(0.02)
+
+    async def until(self, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
+        """The events once `holds` is true of them."""
+        async with asyncio.timeout(30):
+            found = await self._events()
+            if holds(found):
+                return found
+            bounds = await self._bus.bounds("omnibus.events")
+            async for _ in self._bus.follow("omnibus.events", {number: first for number, (first, _) in bounds.items()}):
+                found = await self._events()
+                if holds(found):
+                    break
+        return found
+
+    async def _events(self) -> list[Event]:
+        return [codec.decode(record) async for batch in records(self._bus, "omnibus.events") for record in batch]
+
+
+@asynccontextmanager
+async def desk_with_a_mailbox(folder: Path, outgoing: int) -> AsyncIterator[Desk]:
+    port, smtp = free_port(), free_port()
+    path = folder / "omnibus.yaml"
+    path.write_text(CONFIG.format(folder=folder, port=port, smtp=smtp, outgoing=outgoing))
+    async with running(configuration(path), STAGES) as services, ClientSession() as session:
+        runtime: Any = services[0]
+        await _listens(smtp)
+        yield Desk(runtime._runtime.bus, session, f"http://127.0.0.1:{port}", smtp)
+
+
+async def _listens(port: int) -> None:
+    """Listeners start beside the front door, not before it."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+
+def of_type(events: Sequence[Event], kind: str) -> list[Any]:
+    return [event.data for event in events if event.type == f"omnibus.{kind}.v1"]
+
+
+def received(events: Sequence[Event]) -> list[Any]:
+    return [data.message for data in of_type(events, "message.received")]
+
+
+async def test_a_mail_its_answer_and_the_answer_to_that_are_one_conversation(tmp_path: Path, mail_server: Any) -> None:
+    async with desk_with_a_mailbox(tmp_path, mail_server.port) as desk:
+        first = (
+            "From: Ana <ana@example.org>\nTo: help@example.com\nSubject: Kettle\nMessage-ID: <1@example.org>\n\nWhere?"
+        )
+        await desk.mail(first)
+        await desk.mail(first)
+        [message] = received(await desk.until(lambda events: bool(received(events))))
+        assert message.content.text == "Where?"
+
+        await desk.reply(message.conversation_id, "It left yesterday.")
+        await desk.until(lambda events: bool(of_type(events, "message.delivery")))
+        ours: Message = message_from_bytes(mail_server.mails[0].content)
+        assert (ours["To"], ours["Subject"]) == ("Ana <ana@example.org>", "Re: Kettle")
+
+        # One program keeps the headers and not the address, the other the address and not the headers; and the
+        # person has two mailboxes, so that neither sender nor subject can help.
+        by_id = f"From: a@example.net\nMessage-ID: <2@example.org>\nIn-Reply-To: {ours['Message-ID']}\n\nthanks"
+        by_address = "From: b@example.net\nMessage-ID: <3@example.org>\n\nthanks again"
+        stranger = "From: eve@example.net\nSubject: Re: Kettle\nMessage-ID: <4@example.org>\n\nlet me in"
+        await desk.mail(by_id)
+        await desk.mail(by_address, to=str(ours["Reply-To"]))
+        await desk.mail(stranger)
+        messages = received(await desk.until(lambda events: len(received(events)) == 4))
+
+        threads = {each.native.message_id: each.conversation_id for each in messages}
+        assert threads["1@example.org"] == threads["2@example.org"] == threads["3@example.org"]
+        assert threads["4@example.org"] != threads["1@example.org"], "the same subject of a stranger joins nobody"
+
+
+async def test_a_bounce_is_the_failed_delivery_of_our_answer(tmp_path: Path, mail_server: Any) -> None:
+    async with desk_with_a_mailbox(tmp_path, mail_server.port) as desk:
+        await desk.mail("From: Ana <ana@example.org>\nSubject: Kettle\nMessage-ID: <1@example.org>\n\nWhere?")
+        [message] = received(await desk.until(lambda events: bool(received(events))))
+        await desk.reply(message.conversation_id, "It left yesterday.")
+        await desk.until(lambda events: bool(of_type(events, "message.delivery")))
+        ours: Message = message_from_bytes(mail_server.mails[0].content)
+
+        await desk.mail(
+            "From: MAILER-DAEMON@mx.example.org\nSubject: failure notice\nMessage-ID: <b@mx.example.org>\n\n"
+            "<ana@example.org>:\n550 5.1.1 no such user\n\n--- Below this line is a copy.\n\n"
+            f"Message-ID: {ours['Message-ID']}\n",
+            mail_from="",
+        )
+
+        def failed(events: Sequence[Event]) -> list[Any]:
+            return [data for data in of_type(events, "message.delivery") if data.delivery.status == "failed"]
+
+        [delivery, *_] = failed(await desk.until(lambda events: bool(failed(events))))
+        assert delivery.conversation_id == message.conversation_id
+        assert delivery.delivery.reason.code == "RECIPIENT_NOT_REACHABLE"
+        assert delivery.native_id == str(ours["Message-ID"]).strip("<>")
