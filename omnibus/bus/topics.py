@@ -31,6 +31,16 @@ class Topics(msgspec.Struct, frozen=True):
         return f"{self.prefix}.contacts"
 
     @property
+    def routing(self) -> str:
+        """What the router's partitions tell each other: load of queues, pauses, where a contact was last."""
+        return f"{self.prefix}.routing"
+
+    @property
+    def shadow(self) -> str:
+        """Decisions of a candidate rule set, beside the live ones."""
+        return f"{self.prefix}.shadow"
+
+    @property
     def commands(self) -> str:
         return f"{self.prefix}.commands"
 
@@ -86,6 +96,8 @@ class Topics(msgspec.Struct, frozen=True):
             stream(self.events, 90),
             table(self.conversations),
             table(self.contacts),
+            table(self.routing),
+            stream(self.shadow, 7),
             *(stream(self.queue(name), 30) for name in sorted(set(queues))),
             *(stream(self.automation(name), 30) for name in sorted(set(automations))),
             stream(self.commands, 30),

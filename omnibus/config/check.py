@@ -20,7 +20,7 @@ STREAMS = ("events", "conversations", "contacts", "commands", "outcomes", "dead-
 _NAMED = ("channels", "queues", "automations", "sinks")
 _TARGETS = {"queue": "queues", "automation": "automations"}
 _KINDS = {section: kind for kind, section in _TARGETS.items()}
-_EFFECTS = ("to", "priority", "tags", "skills", "stop")
+_EFFECTS = ("to", "targets", "split", "sticky", "priority", "tags", "skills", "language", "attributes", "stop")
 
 
 def check(top: Mapping[str, Node]) -> Iterator[ConfigError]:
@@ -61,8 +61,8 @@ def _routes(routes: list[Node], names: Mapping[str, Mapping[str, Node]]) -> Iter
             seen.add(name.text)
         if route and not any(key in route for key in _EFFECTS):
             yield ConfigError(node.mark, path, "the route does nothing", "give it a target: to")
-        if (target := route.get("to")) is not None and target.text != "drop":
-            yield from _target(f"{path}.to", target, names, "queue:NAME, automation:NAME or drop")
+        if (target := route.get("to")) is not None and target.text not in ("drop", "hold"):
+            yield from _target(f"{path}.to", target, names, "queue:NAME, automation:NAME, drop or hold")
 
 
 def _queues(names: Mapping[str, Mapping[str, Node]]) -> Iterator[ConfigError]:

@@ -21,6 +21,7 @@ from omnibus.config.fields import (
     Settings,
     Size,
     Url,
+    between,
     described,
 )
 
@@ -66,12 +67,29 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     tokens: Annotated[tuple[Secret, ...], described("Bearer tokens that may use the API; none turns the API off.")] = ()
 
 
+class Escalation(Settings, frozen=True, kw_only=True):
+    """What happens when an SLA clock gives a warning or runs out; without `metric`, whichever clock it is."""
+
+    on: Annotated[Literal["warning", "breach"], described("When to act.")]
+    metric: Annotated[Literal["first_response", "next_response", "resolution"] | None, described("Of which clock.")] = (
+        None
+    )
+    priority: Annotated[Priority | None, described("Raise the priority to this; it is never lowered.")] = None
+    queue: Annotated[str | None, described("Queue to move the conversation to.", example="supervisors")] = None
+    tags: Annotated[tuple[str, ...], described("Tags to add.")] = ()
+    notify: Annotated[str | None, described("Internal note for whoever has it.", example="@lead please look")] = None
+
+
 class SlaTargets(Settings, frozen=True, kw_only=True):
     """How soon something must happen, in the queue's business hours."""
 
     first_response: Annotated[Duration | None, described("Until the first answer.", example="15m")] = None
     next_response: Annotated[Duration | None, described("Until each further answer.", example="1h")] = None
     resolution: Annotated[Duration | None, described("Until the conversation is resolved.", example="8h")] = None
+    warn_at: Annotated[
+        Annotated[float, msgspec.Meta(gt=0, lt=1)], described("Share of the time after which a warning is given.")
+    ] = 0.75
+    escalate: Annotated[tuple[Escalation, ...], described("What to do at a warning or a breach.")] = ()
 
 
 class QueueSettings(Settings, frozen=True, kw_only=True):
@@ -83,6 +101,20 @@ class QueueSettings(Settings, frozen=True, kw_only=True):
         str | None, described("Business hours that the SLA targets count in.", example="br-business")
     ] = None
     sla: Annotated[SlaTargets, described("Service level targets.")] = msgspec.field(default_factory=SlaTargets)
+    out_of_hours: Annotated[
+        str | None,
+        described("Where conversations go while the calendar is closed.", example="automation:closed"),
+    ] = None
+    paused: Annotated[bool, described("Takes no new conversations: they go to `overflow`, or the default queue.")] = (
+        False
+    )
+    skills: Annotated[
+        tuple[str, ...], described("Skills its people have; a conversation that needs another goes elsewhere.")
+    ] = ()
+    raise_priority_after: Annotated[
+        Duration | None, described("Raise the priority one step whenever someone waited this long.", example="30m")
+    ] = None
+    survey: Annotated[str | None, described("Automation of type survey that asks once it is resolved.")] = None
     capacity: Annotated[
         Annotated[int, msgspec.Meta(ge=1)] | None, described("Open conversations the queue takes before it overflows.")
     ] = None
@@ -91,15 +123,46 @@ class QueueSettings(Settings, frozen=True, kw_only=True):
     )
 
 
+class RouteTarget(Settings, frozen=True, kw_only=True):
+    """One of several queues that a rule tries in order."""
+
+    queue: Annotated[str, described("Name of the queue.")]
+    priority: Annotated[Priority | None, described("Priority to give in it.")] = None
+    timeout: Annotated[
+        Annotated[Duration, between("1s", "30d")] | None,
+        described("How long it may wait unanswered before the next one is tried.", example="10m"),
+    ] = None
+    unless: Annotated[str | None, described("Condition in CEL under which it is passed by.")] = None
+
+
+class Sticky(Settings, frozen=True, kw_only=True):
+    """Bring a contact back to where the last conversation was, if that is open; otherwise the rule does not apply."""
+
+    within: Annotated[Duration, described("How long ago that may have been.", example="7d")]
+    to: Annotated[Literal["queue", "agent"], described("agent: the last agent is named as assignee, too.")] = "queue"
+
+
 class Route(Settings, frozen=True, kw_only=True):
     """One rule: conversations for which `when` is true go `to` a queue or automation. The first that applies wins."""
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200), described("Name, as decisions cite it.")]
     when: Annotated[str, described("Condition in CEL.", example="channel == 'email'")] = "true"
-    to: Annotated[str | None, described("queue:NAME, automation:NAME or drop.", example="queue:billing")] = None
+    to: Annotated[str | None, described("queue:NAME, automation:NAME, drop or hold.", example="queue:billing")] = (
+        None
+    )
+    targets: Annotated[tuple[RouteTarget, ...], described("Queues to try in order, instead of `to`.")] = ()
+    split: Annotated[
+        dict[str, Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]],
+        described("Targets and their weights, instead of `to`; a conversation always falls to the same one."),
+    ] = msgspec.field(default_factory=dict)
+    sticky: Annotated[Sticky | None, described("Back to the contact's last queue, instead of `to`.")] = None
     priority: Annotated[Priority | None, described("Priority to give.")] = None
     tags: Annotated[tuple[str, ...], described("Tags to add.")] = ()
     skills: Annotated[tuple[str, ...], described("Skills an agent must have.")] = ()
+    language: Annotated[str | None, described("Language to set, BCP 47.", example="pt-BR")] = None
+    attributes: Annotated[dict[str, str | int | float | bool], described("Conversation attributes to set.")] = (
+        msgspec.field(default_factory=dict)
+    )
     continue_: Annotated[bool, described("Go on to the next rules after this one.")] = msgspec.field(
         default=False, name="continue"
     )
