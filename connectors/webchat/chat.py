@@ -10,7 +10,7 @@ from aiohttp import WSCloseCode
 
 from connectors.webchat.desk import Desk
 from connectors.webchat.envelope import raw_event
-from connectors.webchat.history import PAGE
+from connectors.webchat.history import PAGE, time_of
 from connectors.webchat.hub import Listener
 from connectors.webchat.identity import IdentityRefused, Visitor, new_visitor, verified
 from connectors.webchat.limits import Allowance
@@ -64,6 +64,7 @@ class Chat:
     visitor: Visitor | None = None
     hello: Hello = field(default_factory=Hello)
     refusals: int = 0
+    last_ms: int = 0
     frames: Allowance = field(default_factory=lambda: Allowance(FRAMES_PER_MINUTE, FRAMES_AT_ONCE))
 
     async def handle(self, data: bytes) -> None:
@@ -208,7 +209,12 @@ class Chat:
         if isinstance(frame, (Receipt, UnknownFrame)):
             return None
         known = self.desk.history.find(thread, frame.id)
-        return visitor_entry(frame, clock.now_ms() if known is None else int(known.key[:13]))
+        return visitor_entry(frame, self._next_ms() if known is None else time_of(known.key))
+
+    def _next_ms(self) -> int:
+        """The time, later than the last one: what was written in one millisecond must stay in its order, too."""
+        self.last_ms = max(clock.now_ms(), self.last_ms + 1)
+        return self.last_ms
 
     async def _publish(self, data: bytes, visitor: Visitor, entry: Entry | None) -> Problem | None:
         """Durable when it returns None."""

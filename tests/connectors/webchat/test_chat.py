@@ -101,6 +101,22 @@ async def test_a_frame_the_bus_does_not_take_is_never_acknowledged(
     assert len(tools.published) == 1
 
 
+async def test_what_is_written_in_one_millisecond_stays_in_order(tmp_path: Path) -> None:
+    tools = FailingOnce(tmp_path, PublishRejected("closing"))
+    desk = Desk(cast(ReceiverTools, tools), cast(Any, tools.account.settings), Signer("invented", "site"))
+    desk.open(History(NothingYet(), "site"))
+    line = Line()
+    chat = Chat(desk=desk, line=line, remote="127.0.0.1")
+    with clock.use(clock.ManualClock()):
+        await chat.handle(b'{"type":"hello"}')
+        for letter in ("z", "c", "b", "a"):
+            await chat.handle(f'{{"type":"message","id":"{letter * 16}","text":"hi"}}'.encode())
+
+    keys = [frame.key or "" for frame in line.frames if isinstance(frame, Ack)]
+    assert len(keys) == 3
+    assert keys == sorted(keys)
+
+
 async def test_who_never_says_hello_is_hung_up_on(tmp_path: Path) -> None:
     tools = FailingOnce(tmp_path, Overloaded("full"))
     desk = Desk(cast(ReceiverTools, tools), cast(Any, tools.account.settings), Signer("invented", "site"))

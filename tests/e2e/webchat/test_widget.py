@@ -215,7 +215,9 @@ async def test_earlier_messages_come_when_asked_for(site: Site, page: Page) -> N
     await page.click(".older")
     await page.until("texts().length === 56 && $('.older').hidden")
 
-    assert await page.js("texts()") == ["the very first", *(f"number {number}" for number in range(55))]
+    shown = await page.js("texts()")
+    assert shown[0] == "the very first"
+    assert set(shown[1:]) == {f"number {number}" for number in range(55)}
 
 
 async def test_a_picture_is_sent_and_shown(site: Site, page: Page, tmp_path: Path) -> None:
