@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
@@ -23,6 +24,9 @@ MAX_MAIL = 25_000_000
 """Bytes of files before they are encoded."""
 _POLICY = SMTP.clone(cte_type="7bit", max_line_length=200)
 _MAX_SUBJECT = 500
+_LARGE = 500_000
+
+_Files = list[tuple[contents.Attachment, bytes]]
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,17 @@ class _Words:
 
 async def compose(outbound: Outbound, settings: EmailSettings, blobs: BlobStore) -> Composed:
     """Raises Refused for content that is no mail, and for files that are missing or too large together."""
+    words = await _words(outbound, blobs)
+    files = await _files(outbound, blobs)
+    if sum(len(data) for _, data in files) > _LARGE:
+        # Encoding megabytes takes a while, and other conversations use this loop too.
+        return await asyncio.to_thread(_compose, outbound, settings, words, files)
+    return _compose(outbound, settings, words, files)
+
+
+def _compose(outbound: Outbound, settings: EmailSettings, words: _Words, files: _Files) -> Composed:
     sender = sender_address(settings)
     message, conversation = outbound.message, outbound.conversation
-    words = await _words(outbound, blobs)
     message_id = mint_message_id(message.id, conversation.id, sender.rpartition("@")[2])
     mail = EmailMessage(policy=_POLICY)
     _set_addresses(mail, outbound, settings, words)
@@ -60,7 +72,7 @@ async def compose(outbound: Outbound, settings: EmailSettings, blobs: BlobStore)
     mail["Date"] = format_datetime(clock.now())
     _set_thread(mail, outbound, words)
     _set_marks(mail, outbound)
-    await _fill(mail, outbound, words, blobs)
+    _fill(mail, words, files)
     recipients = (outbound.recipient.value, *words.to, *words.cc)
     return Composed(
         message_id=message_id,
@@ -153,18 +165,13 @@ def _page(html: str) -> str:
     return f"<!DOCTYPE html><html><body>{html}</body></html>"
 
 
-async def _fill(mail: EmailMessage, outbound: Outbound, words: _Words, blobs: BlobStore) -> None:
+def _fill(mail: EmailMessage, words: _Words, files: _Files) -> None:
     mail.set_content(words.plain + "\n", charset="utf-8")
     html_part: MIMEPart | None = None
     if words.html is not None:
         mail.add_alternative(words.html, subtype="html", charset="utf-8")
         html_part = next(part for part in mail.walk() if part.get_content_type() == "text/html")
-    size = 0
-    for attachment in outbound.message.attachments:
-        data = await _file(attachment, blobs)
-        size += len(data)
-        if size > MAX_MAIL:
-            raise Refused("MEDIA_TOO_LARGE", f"the files have more than {MAX_MAIL} bytes together")
+    for attachment, data in files:
         _attach(mail, html_part, attachment, data)
 
 
@@ -178,6 +185,18 @@ def _attach(mail: EmailMessage, html_part: MIMEPart | None, attachment: contents
         html_part.add_related(data, kind, subtype, cid=cid, filename=name, disposition="inline")
     else:
         mail.add_attachment(data, maintype=kind, subtype=subtype, filename=name)
+
+
+async def _files(outbound: Outbound, blobs: BlobStore) -> _Files:
+    found: _Files = []
+    size = 0
+    for attachment in outbound.message.attachments:
+        data = await _file(attachment, blobs)
+        size += len(data)
+        if size > MAX_MAIL:
+            raise Refused("MEDIA_TOO_LARGE", f"the files have more than {MAX_MAIL} bytes together")
+        found.append((attachment, data))
+    return found
 
 
 async def _file(attachment: contents.Attachment, blobs: BlobStore) -> bytes:

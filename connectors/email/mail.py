@@ -21,6 +21,8 @@ from connectors.email.reply_html import split_html_reply
 
 MAX_TEXT = 200_000
 """Characters of text kept in an event; the raw event has all of it."""
+MAX_READ = 1_000_000
+"""Characters of text looked at: nobody writes more by hand, and answers are at the top or at the bottom of less."""
 _MAX_ID = 900
 _BRACKETED = re.compile(r"<([^<>]{1,900})>")
 
@@ -77,13 +79,16 @@ class Mail:
     @cached_property
     def plain(self) -> str | None:
         """The plain text body; None when the mail has none or it is blank beside an HTML body."""
-        parts = [plain_text(part) for part in self.bodies.text if part.content_type == "text/plain"]
+        parts = [plain_text(part)[:MAX_READ] for part in self.bodies.text if part.content_type == "text/plain"]
         joined = "\n".join(part for part in parts if part.strip())
         return joined if joined.strip() or (parts and not self.html) else None
 
     @cached_property
     def text(self) -> str:
         """All that was written, as plain text; parts of HTML are converted where they stand."""
+        return self._whole_text()[:MAX_READ]
+
+    def _whole_text(self) -> str:
         if self.plain is not None and not any(part.content_type == "text/html" for part in self.bodies.text):
             return self.plain.strip("\n")
         texts = [

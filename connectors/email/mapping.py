@@ -278,7 +278,7 @@ def _attributes(mail: Mail, verdict: Verdict, looped: bool) -> Attributes:
     if mail.forward is not None:
         found["forwarded"] = True
     if len(mail.text) > MAX_TEXT:
-        found["text_cut_from"] = len(mail.text)
+        found["text_cut"] = True
     if len(mail.bodies.files) > MAX_FILES:
         found["files_not_shown"] = len(mail.bodies.files) - MAX_FILES
     return found
