@@ -40,7 +40,7 @@ $(VENV)/.run: pyproject.toml scripts/venv
 	@touch $@
 
 $(VENV)/.test: pyproject.toml scripts/venv
-	@scripts/venv $(VENV) '.[dev,html]'
+	@scripts/venv $(VENV) '.[dev]'
 	@touch $@ $(VENV)/.run
 
 clean:           ## remove the virtual environment and everything built
