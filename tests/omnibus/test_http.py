@@ -368,7 +368,7 @@ async def test_an_answer_larger_than_allowed_is_refused(serve: Serve, http: Http
 
 
 async def test_a_small_answer_that_unpacks_to_a_large_one_is_refused(serve: Serve, http: Http) -> None:
-    bomb = gzip.compress(b"\0" * 50_000_000)
+    bomb = gzip.compress(b"\0" * 50_000_000, mtime=0)
 
     async def explode(request: web.Request) -> web.Response:
         return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
@@ -380,8 +380,8 @@ async def test_a_small_answer_that_unpacks_to_a_large_one_is_refused(serve: Serv
 @pytest.mark.parametrize(
     ("encoding", "packed"),
     [
-        ("gzip", gzip.compress(b"hello")),
-        ("gzip", gzip.compress(b"hel") + gzip.compress(b"lo")),
+        ("gzip", gzip.compress(b"hello", mtime=0)),
+        ("gzip", gzip.compress(b"hel", mtime=0) + gzip.compress(b"lo", mtime=0)),
         ("deflate", zlib.compress(b"hello")),
         ("identity", b"hello"),
     ],
@@ -400,7 +400,9 @@ async def test_an_empty_answer_that_calls_itself_packed_is_empty(serve: Serve, h
     assert (await http.request("GET", await serve(handler))).body == b""
 
 
-@pytest.mark.parametrize(("packed", "why"), [(b"not gzip at all", "damaged"), (gzip.compress(b"hello")[:-9], "cut")])
+@pytest.mark.parametrize(
+    ("packed", "why"), [(b"not gzip at all", "damaged"), (gzip.compress(b"hello", mtime=0)[:-9], "cut")]
+)
 async def test_a_damaged_answer_is_a_passing_fault(serve: Serve, http: Http, packed: bytes, why: str) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
