@@ -125,7 +125,7 @@ class _Parser:
                 if self._parts >= MAX_PARTS:
                     break
                 part.children.append(self._part(piece, part.depth + 1, default))
-            if not part.children:
+            if not part.children and part.data.strip():
                 # No boundary in it: what there is may be text, and is not thrown away.
                 part.children.append(Part(Headers([]), "text/plain", {}, part.data, part.depth + 1, defaulted=True))
         elif part.is_message and self._parts < MAX_PARTS:
@@ -161,7 +161,7 @@ def _pieces(data: bytes, boundary: bytes) -> Iterator[bytes]:
         if start is None:
             return
         at = _next_mark(data, mark, start)
-    if start is not None:
+    if start is not None and data[start:].strip():
         yield data[start:]
 
 
