@@ -120,6 +120,10 @@ class Window:
         """Records between the position and the newest one admitted: a slow key holds back the rest at this width."""
         return sum(len(topic.open) for topic in self._topics.values())
 
+    def open_count(self) -> int:
+        """Records admitted from the position on, those done out of order among them."""
+        return self._span()
+
     def next_fetch(self, topic: str) -> int:
         """The offset to read on from."""
         return self._topics[topic].next_fetch

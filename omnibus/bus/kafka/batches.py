@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -79,16 +79,18 @@ def rounds(batches: Sequence[Batch]) -> list[list[Batch]]:
     return found
 
 
-def unpack(tp: Tp, data: bytes, at: int, aborted: Iterable[tuple[int, int]] | None) -> tuple[list[Record], int]:
-    """The records from offset `at` on, and the offset to read on from.
+def unpack(
+    tp: Tp, data: bytes, at: int, aborted: Iterable[tuple[int, int]] | None
+) -> Iterator[tuple[list[Record], int]]:
+    """Batch by batch, the records from offset `at` on and the offset to read on from.
 
-    `aborted` are (producer, first offset) of transactions in there that were aborted; their records are left out. None
-    keeps everything that is not a marker. Raises CorruptBatch.
+    One at a time, because what is small on the wire may be large in memory. `aborted` are (producer, first offset) of
+    transactions in there that were aborted; their records are left out. None keeps everything that is not a marker.
+    Raises CorruptBatch.
     """
     topic, partition = tp
     pending = sorted(aborted or (), key=lambda item: item[1])
     gone: set[int] = set()
-    found: list[Record] = []
     batches = MemoryRecords(data)
     while batches.has_next():
         batch = batches.next_batch()
@@ -96,14 +98,15 @@ def unpack(tp: Tp, data: bytes, at: int, aborted: Iterable[tuple[int, int]] | No
             raise CorruptBatch(f"{topic}[{partition}] at {batch.base_offset}: damaged, or written before Kafka 0.11")
         while pending and pending[0][1] <= batch.base_offset:
             gone.add(pending.pop(0)[0])
+        found: list[Record] = []
         if batch.is_control_batch:
             if ControlRecord.parse(next(batch).key) == ABORT_MARKER:
                 gone.discard(batch.producer_id)
         elif not (batch.is_transactional and batch.producer_id in gone):
-            found.extend(
+            found = [
                 Record(topic, partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
                 for r in batch
                 if r.offset >= at
-            )
+            ]
         at = max(at, batch.next_offset)
-    return found, at
+        yield found, at

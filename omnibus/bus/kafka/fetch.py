@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 
 import structlog
 from aiokafka.protocol.fetch import FetchRequest
 
 from omnibus.bus.kafka.batches import CorruptBatch, unpack
-from omnibus.bus.kafka.codes import OFFSET_OUT_OF_RANGE, BrokerRefused, Unanswered
+from omnibus.bus.kafka.codes import OFFSET_OUT_OF_RANGE, BrokerRefused, Unanswered, check
 from omnibus.bus.kafka.limits import Limits
 from omnibus.bus.kafka.wire import COMMITTED, Tp, Wire
 from omnibus.bus.port import Record
@@ -25,12 +26,12 @@ _PAUSE_S = 0.1
 class Source:
     """One partition being read: records read ahead, where the next ones are, and how far readers may see."""
 
-    __slots__ = ("_most", "ahead", "bytes", "came", "end", "error", "failing_since", "position", "tp")
+    __slots__ = ("_most", "_undecoded", "ahead", "bytes", "came", "end", "error", "failing_since", "position", "tp")
 
     def __init__(self, tp: Tp, position: int, most: int, came: Callable[[], None]) -> None:
         self.tp = tp
         self.position = position
-        """The offset after everything read so far (markers and gaps included)."""
+        """The offset after everything decoded so far (markers and gaps included)."""
         self.end = position
         self.ahead: deque[Record] = deque()
         self.bytes = 0
@@ -38,14 +39,35 @@ class Source:
         self.error: Exception | None = None
         self.failing_since: float | None = None
         self._most = most
+        self._undecoded: Iterator[tuple[list[Record], int]] | None = None
 
     @property
     def wants(self) -> bool:
-        return self.error is None and self.bytes < self._most
+        """Another request may be made for it."""
+        return self.error is None and self._undecoded is None and self.bytes < self._most
+
+    def arrived(self, batches: Iterator[tuple[list[Record], int]]) -> None:
+        self._undecoded = batches
+        self._decode()
+
+    def _decode(self) -> None:
+        """As many batches as there is room for, at least one."""
+        while self._undecoded is not None and self.bytes < self._most:
+            try:
+                records, self.position = next(self._undecoded)
+            except StopIteration:
+                self._undecoded = None
+            except CorruptBatch as error:
+                self._undecoded, self.error = None, error
+            else:
+                self.ahead.extend(records)
+                self.bytes += sum(map(size_of, records))
 
     def take(self) -> Record:
         record = self.ahead.popleft()
         self.bytes -= size_of(record)
+        if not self.ahead and self._undecoded is not None:
+            self._decode()
         return record
 
     @property
@@ -116,9 +138,9 @@ class Fetcher:
             if node not in self._running:
                 running = asyncio.create_task(self._fetch(node, sources), name="fetch")
                 self._running[node] = running
-                running.add_done_callback(lambda _, node=node: self._ended(node))
+                running.add_done_callback(partial(self._ended, node))
 
-    def _ended(self, node: int) -> None:
+    def _ended(self, node: int, _: asyncio.Task[None]) -> None:
         del self._running[node]
         self._changed.set()
 
@@ -160,18 +182,11 @@ class Fetcher:
         if code:
             self._failing(source, str(BrokerRefused("reading", code)))
             return False
-        try:
-            transactions = aborted if self._isolation == COMMITTED else None
-            records, source.position = unpack(source.tp, data or b"", source.position, transactions)
-        except CorruptBatch as error:
-            self._give_up(source, error)
-            return True
         source.failing_since = None
-        moved = bool(records) or source.end != stable
-        source.end = stable
-        source.ahead.extend(records)
-        source.bytes += sum(map(size_of, records))
-        if moved:
+        source.end, before = stable, source.end
+        if data:
+            source.arrived(unpack(source.tp, data, source.position, aborted if self._isolation == COMMITTED else None))
+        if source.ahead or source.error or before != stable:
             source.came()
         return True
 
@@ -190,19 +205,21 @@ class Fetcher:
 
 async def fetch_once(
     wire: Wire, tp: Tp, at: int, isolation: int, most: int, lane: Hashable = "read"
-) -> tuple[list[Record], int]:
-    """One request: the records from `at` on that fit in about `most` bytes, and the offset to read on from.
+) -> Iterator[tuple[list[Record], int]]:
+    """One request of about `most` bytes: batch by batch, records from `at` on and the offset to read on from.
 
     Raises OutOfRange, BrokerRefused, Unanswered, CorruptBatch.
     """
-    (node,) = await wire.leaders([tp])
     topic, partition = tp
     request = FetchRequest(0, 1, most, isolation, [(topic, [(partition, at, most)])])
-    answer = await wire.call(node, request, lane)
-    ((_, ((_, code, _, _, _, aborted, _, data),)),) = answer.topics
-    if code == OFFSET_OUT_OF_RANGE:
-        raise OutOfRange(f"{topic}[{partition}] has no offset {at}")
-    if code:
-        wire.refresh_soon()
-        raise BrokerRefused(f"reading {topic}[{partition}]", code)
-    return unpack(tp, data or b"", at, aborted if isolation == COMMITTED else None)
+
+    async def ask() -> Iterator[tuple[list[Record], int]]:
+        (node,) = await wire.leaders([tp])
+        answer = await wire.call(node, request, lane)
+        ((_, ((_, code, _, _, _, aborted, _, data),)),) = answer.topics
+        if code == OFFSET_OUT_OF_RANGE:
+            raise OutOfRange(f"{topic}[{partition}] has no offset {at}")
+        check(f"reading {topic}[{partition}]", code)
+        return unpack(tp, data or b"", at, aborted if isolation == COMMITTED else None)
+
+    return await wire.patiently(ask)

@@ -50,7 +50,8 @@ class Transactions:
         self._limits = limits
         self._coordinator = -1
         self._sequences: _Sequences | None = None
-        self._open = False
+        self._open: _Sequences | None = None
+        """The producer of a transaction that was begun and not asked to be committed."""
 
     async def fence(self) -> None:
         """Take over the id: older producers are fenced, and the fate of their last transaction is settled and visible.
@@ -85,12 +86,12 @@ class Transactions:
         sequences, self._sequences = self._sequences, None
         if sequences is None:
             raise Fenced(f"{self.id} failed before: it has to be fenced anew")
-        self._open = True
+        self._open = sequences
         await self._add_partitions(sequences, [*{batch.tp: None for batch in batches}])
         last: dict[Tp, int] = {}
         for group in rounds(batches):
             last |= await self._send(sequences, group)
-        self._open = False
+        self._open = None
         answer = await self._wire.call(
             self._coordinator, EndTxnRequest(self.id, sequences.producer_id, sequences.epoch, True), self._lane
         )
@@ -98,21 +99,16 @@ class Transactions:
         self._sequences = sequences
         return last
 
-    async def discard(self, producer: tuple[int, int] | None) -> None:
+    async def discard(self) -> None:
         """Abort what a failed commit left open, if it can be done at once, so that no reader waits for its time-out."""
-        if not self._open or producer is None:
+        left, self._open, self._sequences = self._open, None, None
+        if left is None:
             return
-        self._open = False
         try:
-            request = EndTxnRequest(self.id, *producer, False)
+            request = EndTxnRequest(self.id, left.producer_id, left.epoch, False)
             await self._wire.call(self._coordinator, request, self._lane, _LAST_WORD_S)
         except Unanswered:
             pass  # the next owner's fence aborts it
-
-    @property
-    def identity(self) -> tuple[int, int] | None:
-        """Producer id and epoch while the producer lives."""
-        return None if self._sequences is None else (self._sequences.producer_id, self._sequences.epoch)
 
     async def _add_partitions(self, sequences: _Sequences, tps: list[Tp]) -> None:
         request = AddPartitionsToTxnRequest(self.id, sequences.producer_id, sequences.epoch, by_topic(tps))

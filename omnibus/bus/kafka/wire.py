@@ -7,8 +7,9 @@ docs/adr/0010-kafka.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import CloseReason
@@ -18,9 +19,10 @@ from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.structs import TopicPartition
 
 from omnibus.bus.kafka.access import Access
-from omnibus.bus.kafka.codes import COORDINATOR_MOVED, BrokerRefused, Unanswered, check
+from omnibus.bus.kafka.codes import COORDINATOR_MOVED, PASSING, BrokerRefused, Unanswered, check
 from omnibus.errors import Misconfigured
 
+T = TypeVar("T")
 Tp = tuple[str, int]
 """A topic and a partition number."""
 
@@ -108,6 +110,11 @@ class Wire:
         """How many partitions a topic has; 0 when it is not known."""
         return 0 if self._client is None else len(self._client.cluster.partitions_for_topic(topic) or ())
 
+    def replicas(self, topic: str) -> int:
+        """The fewest copies any partition of a topic has."""
+        partitions = self._client.cluster._partitions.get(topic, {})
+        return min((len(found.replicas) for found in partitions.values()), default=0)
+
     def leader(self, tp: Tp) -> int | None:
         if self._client is None:
             return None
@@ -153,11 +160,36 @@ class Wire:
 
     # --- offsets --------------------------------------------------------------------------------
 
+    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again while the answer is a passing fault, within the time of one request."""
+        ends = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                return await ask()
+            except BrokerRefused as error:
+                if error.code not in PASSING or time.monotonic() > ends:
+                    raise
+            except Unanswered:
+                if time.monotonic() > ends or self._client is None:
+                    raise
+            await self.refresh()
+            await asyncio.sleep(_RETRY_S)
+
     async def offsets(self, tps: Iterable[Tp], at: int, isolation: int = COMMITTED) -> dict[Tp, int]:
-        """The earliest or the next offset of each partition; with COMMITTED, the end of what readers may see."""
-        by_node = await self.leaders(tps)
-        found = await asyncio.gather(*(self._offsets_of(node, part, at, isolation) for node, part in by_node.items()))
-        return {tp: offset for part in found for tp, offset in part.items()}
+        """The earliest or the next offset of each partition; with COMMITTED, the end of what readers may see.
+
+        `at` may also be a time in milliseconds: the first record of that time or later, -1 when there is none.
+        """
+        wanted = list(tps)
+
+        async def ask() -> dict[Tp, int]:
+            by_node = await self.leaders(wanted)
+            found = await asyncio.gather(
+                *(self._offsets_of(node, part, at, isolation) for node, part in by_node.items())
+            )
+            return {tp: offset for part in found for tp, offset in part.items()}
+
+        return await self.patiently(ask)
 
     async def _offsets_of(self, node: int, tps: list[Tp], at: int, isolation: int) -> dict[Tp, int]:
         topics = [(topic, [(part, at) for part in parts]) for topic, parts in by_topic(tps)]
@@ -165,8 +197,6 @@ class Wire:
         found: dict[Tp, int] = {}
         for topic, partitions in answer.topics:
             for partition, code, _, offset in partitions:
-                if code:
-                    self.refresh_soon()
                 check(f"the offsets of {topic}[{partition}]", code)
                 found[(topic, partition)] = offset
         return found

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from omnibus import clock
 from omnibus.bus.embedded import EmbeddedBus, Limits
+from omnibus.bus.kafka import KafkaBus
+from omnibus.bus.kafka import Limits as KafkaLimits
 from omnibus.bus.port import Bus, Record, TopicSpec
+from omnibus.bus.topics import Topics
+from omnibus.testing.kafka import cluster
 
 WORKER = Path(__file__).with_name("worker.py")
 DEAD = "test.dead-letters"
@@ -181,10 +187,63 @@ class _MovingClock:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
 
-@pytest.fixture(params=["embedded"])
+_numbers = itertools.count()
+
+
+class KafkaEngine(Engine):
+    """A real broker. A test's groups and ids are its own; its topics are deleted after it."""
+
+    def __init__(self, folder: Path, addresses: list[str]) -> None:
+        application = f"test-{os.getpid()}-{next(_numbers)}"
+        limits = {
+            "session_timeout_ms": 1_500, "heartbeat_ms": 200, "rebalance_timeout_ms": 4_000, "fetch_bytes": 1_000_000,
+            "partition_bytes": 500_000, "report_every_s": 0.02, "settle_s": 1.0, "restart_backoff_s": (0.05, 1.0),
+        }  # fmt: skip
+        super().__init__(
+            {"engine": "kafka", "addresses": addresses, "application": application, "limits": limits,
+             "path": str(folder)}
+        )  # fmt: skip
+
+    def make_bus(self) -> KafkaBus:
+        return KafkaBus(
+            self.settings["addresses"],
+            topics=Topics("test"),
+            application=self.settings["application"],
+            limits=msgspec.convert(self.settings["limits"], KafkaLimits),
+            state_dir=Path(self.settings["path"]),
+        )
+
+    async def lose_all_below_the_end(self, bus: Bus, topic: str) -> None:
+        """What retention does, by the request an operator has for it."""
+        assert isinstance(bus, KafkaBus)
+        await bus.admin.delete_records({(topic, part): end for part, (_, end) in (await bus.bounds(topic)).items()})
+
+    async def tear_down(self) -> None:
+        for worker in self._workers:
+            await worker.kill()
+        for bus in self._buses:
+            await bus.close(5.0)
+        cleaner = self.make_bus()
+        await cleaner.open()
+        await cleaner.admin.delete([spec.name for spec in await cleaner.topics()])
+        await cleaner.close()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[list[str]]:
+    """The addresses of a broker that runs as long as the tests."""
+    with cluster() as running:
+        yield running.addresses
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.connected)])
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """Each engine in turn, with nothing in it."""
-    made = {"embedded": EmbeddedEngine}[request.param](tmp_path / "bus")
+    made: Engine
+    if request.param == "kafka":
+        made = KafkaEngine(tmp_path / "state", request.getfixturevalue("kafka"))
+    else:
+        made = EmbeddedEngine(tmp_path / "bus")
     yield made
     await made.tear_down()
 

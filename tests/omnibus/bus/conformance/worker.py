@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from omnibus.bus.embedded import EmbeddedBus, Limits
@@ -26,9 +27,23 @@ SETTINGS: dict[str, Any] = json.loads(sys.argv[1])
 
 
 def open_engine() -> Bus:
-    assert SETTINGS["engine"] == "embedded"
+    if SETTINGS["engine"] == "kafka":
+        return kafka_bus()
     limits = Limits(lease_ttl_s=SETTINGS["lease_ttl_s"])
     return EmbeddedBus(Path(SETTINGS["path"]), dead_letters=SETTINGS["dead_letters"], limits=limits)
+
+
+def kafka_bus() -> Bus:
+    from omnibus.bus.kafka import KafkaBus, Limits
+    from omnibus.bus.topics import Topics
+
+    return KafkaBus(
+        SETTINGS["addresses"],
+        topics=Topics("test"),
+        application=SETTINGS["application"],
+        limits=msgspec.convert(SETTINGS["limits"], Limits),
+        state_dir=Path(SETTINGS["path"]),
+    )
 
 
 def say(**facts: Any) -> None:

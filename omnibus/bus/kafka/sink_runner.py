@@ -1,0 +1,251 @@
+"""Runs a sink on Kafka: at least once, in order for each key, never past what is not acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from omnibus import clock
+from omnibus.bus.kafka.batches import pack
+from omnibus.bus.kafka.core import Core
+from omnibus.bus.kafka.group import GroupRunner
+from omnibus.bus.kafka.pace import Pace
+from omnibus.bus.kafka.sink_part import SinkPart
+from omnibus.bus.port import Out, SinkSpec, TaskHealth
+from omnibus.errors import Misconfigured, OmnibusError, TryAgain
+from omnibus.stage.contract import SinkHandler
+from omnibus.stage.step import dead_letter
+from omnibus.stage.window import Call, backoff_s
+
+log = structlog.get_logger(__name__)
+
+
+class SinkRunner(GroupRunner[SinkPart]):
+    """One process's share of a sink.
+
+    What the handler returned, the position and the acknowledgements beyond it are committed in one transaction of the
+    partition, behind its fence: they are not delivered again, not even after a crash.
+    """
+
+    def __init__(self, core: Core, spec: SinkSpec, handler: SinkHandler, pace: Pace) -> None:
+        super().__init__(core, spec.name, spec.inputs, pace)
+        self._spec = spec
+        self._handler = handler
+        self._calls: dict[asyncio.Task[None], SinkPart] = {}
+        self._pause_reason: str | None = None
+        self._paused_until = 0.0
+        self._settling = False
+
+    def _new_part(self, partition: int) -> SinkPart:
+        return SinkPart(self._core, self.name, partition, self._inputs, self._partitions)
+
+    # --- the life of a partition ----------------------------------------------------------------
+
+    async def _live(self, part: SinkPart) -> None:
+        try:
+            await part.open()
+            before = part.window
+            reading = part.begin(self._spec, await part.places(), self._core.limits.partition_bytes)
+            if part.window is not before:
+                await self._cancel_calls(part)
+            part.follow(reading, self._fetcher)
+            part.reportable = ({(t, part.id.partition): p.offset for t, p in part.progress().items()}, -1)
+            while not self._stopping:
+                part.wake.clear()
+                if not self._settling:
+                    if part.admit():
+                        self._fetcher.more()
+                    self._begin_calls(part)
+                if part.dirty and time.monotonic() >= part.commit_at:
+                    await self._commit(part)
+                    continue
+                await self._wait(part, self._pause_s(part))
+            await self._finish(part)
+        except asyncio.CancelledError:
+            await self._cancel_calls(part)
+            raise
+
+    async def _finish(self, part: SinkPart) -> None:
+        """Stopping: let the calls that run end (the runner cancels this at its deadline), commit what they did."""
+        while self._calls_of(part):
+            part.wake.clear()
+            await self._wait(part, None)
+        if part.dirty or part.progress() != part.committed_places:
+            await self._commit(part)
+
+    def _calls_of(self, part: SinkPart) -> list[asyncio.Task[None]]:
+        return [call for call, owner in self._calls.items() if owner is part]
+
+    async def _cancel_calls(self, part: SinkPart) -> None:
+        calls = self._calls_of(part)
+        for call in calls:
+            call.cancel()
+        if calls:
+            await asyncio.wait(calls, timeout=1.0)
+
+    async def _revoking(self) -> None:
+        """A partition may get another owner now: begin no more calls, let those that run end, commit."""
+        self._settling = True
+        ends = time.monotonic() + self._core.limits.settle_s
+        while self._calls and time.monotonic() < ends:
+            await asyncio.wait(self._calls, timeout=max(0.0, ends - time.monotonic()))
+        for part in self._parts.values():
+            if part.dirty:
+                part.settled.clear()
+                part.wake.set()
+                await _until(part.settled, ends)
+
+    def _assigned(self, partitions: set[int]) -> None:
+        self._settling = False
+        super()._assigned(partitions)
+        self._wake_all()
+
+    def _wake_all(self) -> None:
+        for part in self._parts.values():
+            part.wake.set()
+
+    # --- calls ----------------------------------------------------------------------------------
+
+    def _begin_calls(self, part: SinkPart) -> None:
+        now = time.monotonic()
+        if part.window is None or now < self._paused_until:
+            return
+        most = 1 if self._pause_reason is not None else self._spec.concurrency
+        while len(self._calls) < most:
+            call = part.window.take(now)
+            if call is None:
+                return
+            running = asyncio.create_task(self._deliver(part, call), name=f"{self.name}: deliver")
+            self._calls[running] = part
+            running.add_done_callback(self._call_ended)
+
+    def _call_ended(self, call: asyncio.Task[None]) -> None:
+        owner = self._calls.pop(call)
+        owner.wake.set()
+        if len(self._calls) >= self._spec.concurrency - 1 or self._pause_reason is not None:
+            self._wake_all()
+
+    def _pause_s(self, part: SinkPart) -> float | None:
+        """Until something waits no longer; None waits for records or for a call to end."""
+        now = time.monotonic()
+        waits: list[float] = []
+        if part.dirty:
+            waits.append(part.commit_at)
+        if self._pause_reason is not None and now < self._paused_until:
+            waits.append(self._paused_until)
+        elif len(self._calls) < self._spec.concurrency and part.window is not None and not self._settling:
+            due = part.window.next_due()
+            if due is not None:
+                waits.append(due)
+        if not part.dirty and part.progress() != part.committed_places:
+            part.reportable = part.reportable or (
+                {(topic, part.id.partition): place.offset for topic, place in part.progress().items()}, -1
+            )  # fmt: skip
+        return max(0.0, min(waits) - now) if waits else None
+
+    # --- one call -------------------------------------------------------------------------------
+
+    async def _deliver(self, part: SinkPart, call: Call) -> None:
+        try:
+            outs = await self._handler.deliver(call.records)
+            await self._core.catalog.know({out.topic for out in outs})
+            for out in outs:
+                self._core.catalog.topic(out.topic)
+                self._core.catalog.check(out)
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            # Something inside the handler was cancelled, not the call: its records must not be forgotten.
+            self._try_again(part, call, TryAgain("the handler cancelled itself"))
+        except TryAgain as error:
+            self._try_again(part, call, error)
+        except Misconfigured as error:
+            self._pause(part, call, error)
+        except Exception as error:  # Refused and RecipientGone are final; anything else is a bug in the handler
+            self._give_up(part, call, error)
+        else:
+            self._delivered(part, call, outs)
+
+    def _delivered(self, part: SinkPart, call: Call, outs: Sequence[Out]) -> None:
+        self._unpause()
+        part.done(call, outs)
+        self.processed_total += len(call.entries)
+
+    def _try_again(self, part: SinkPart, call: Call, error: TryAgain) -> None:
+        self._unpause()
+        if self._spec.max_attempts is not None and call.attempts >= self._spec.max_attempts:
+            self._give_up(part, call, error)
+            return
+        part.retry(call, time.monotonic() + self._backoff(call.attempts, error.after))
+
+    def _give_up(self, part: SinkPart, call: Call, error: Exception) -> None:
+        """A record alone becomes a dead letter; of several, each is tried alone, so that only the bad one is lost."""
+        self._unpause()
+        if len(call.entries) > 1:
+            part.one_by_one(call, time.monotonic())
+            return
+        entry = call.entries[0]
+        if not isinstance(error, OmnibusError):
+            log.error("sink_bug", sink=self.name, partition=part.id.partition, error=type(error).__name__)
+        part.done(call, [dead_letter(self._core.dead_letters, self.name, entry.record, error, entry.attempts)])
+        self.dead_letters_total += 1
+        self.processed_total += 1
+
+    def _pause(self, part: SinkPart, call: Call, error: Misconfigured) -> None:
+        """Nothing more is delivered until a single call, tried at long intervals, no longer says so."""
+        if self._pause_reason is None:
+            log.error("sink_paused", sink=self.name, reason=str(error))
+        self._pause_reason = str(error)
+        self._paused_until = time.monotonic() + self._spec.backoff_s[1]
+        part.untried(call, self._paused_until)
+
+    def _unpause(self) -> None:
+        self._pause_reason, self._paused_until = None, 0.0
+
+    def _backoff(self, attempt: int, after: timedelta | None) -> float:
+        jitter = random.random()  # noqa: S311  # spreads retries, guards nothing
+        return backoff_s(attempt, self._spec.backoff_s, jitter, None if after is None else after.total_seconds())
+
+    # --- committing -----------------------------------------------------------------------------
+
+    async def _commit(self, part: SinkPart) -> None:
+        outs, places = part.to_commit()
+        rows = self._core.catalog.prepare(outs) + part.changelog.rows({}, places)
+        part.commit_at = time.monotonic() + self._pace.interval_s
+        last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
+        offset = last[part.changelog.tp]
+        part.changelog.committed({}, offset)
+        part.committed()
+        part.reportable = ({(topic, part.id.partition): place.offset for topic, place in places.items()}, offset)
+        part.last_commit_ms = clock.now_ms()
+        part.failures = 0
+        part.settled.set()
+
+    # --- health ---------------------------------------------------------------------------------
+
+    def _health_of(self, part: SinkPart) -> TaskHealth:
+        health = super()._health_of(part)
+        open_records = 0 if part.window is None else part.window.open_count()
+        paused = part.state == "ready" and self._pause_reason is not None
+        return TaskHealth(
+            task=part.id,
+            state="paused" if paused else part.state,
+            lag=health.lag + open_records,
+            oldest_ms=health.oldest_ms,
+            last_commit_ms=part.last_commit_ms,
+            reason=self._pause_reason if paused else part.reason,
+        )
+
+
+async def _until(event: asyncio.Event, ends: float) -> None:
+    """Until it is set, at the latest until `ends` on the monotonic clock."""
+    try:
+        await asyncio.wait_for(event.wait(), max(0.0, ends - time.monotonic()))
+    except TimeoutError:
+        pass
