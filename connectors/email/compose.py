@@ -37,6 +37,8 @@ class Composed:
     envelope_from: str
     recipients: tuple[str, ...]
     data: bytes
+    needs_utf8: bool = False
+    """An address has other letters than ASCII: only servers with SMTPUTF8 (RFC 6531) can take it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ def _compose(outbound: Outbound, settings: EmailSettings, words: _Words, files: 
     sender = sender_address(settings)
     message, conversation = outbound.message, outbound.conversation
     message_id = mint_message_id(message.id, conversation.id, sender.rpartition("@")[2])
-    mail = EmailMessage(policy=_POLICY)
+    recipients = tuple(dict.fromkeys((outbound.recipient.value, *words.to, *words.cc)))
+    needs_utf8 = not "".join((sender, *recipients)).isascii()
+    mail = EmailMessage(policy=_POLICY.clone(utf8=True) if needs_utf8 else _POLICY)
     _set_addresses(mail, outbound, settings, words)
     mail["Subject"] = _subject(outbound, words)
     mail["Message-ID"] = f"<{message_id}>"
@@ -73,12 +77,12 @@ def _compose(outbound: Outbound, settings: EmailSettings, words: _Words, files: 
     _set_thread(mail, outbound, words)
     _set_marks(mail, outbound)
     _fill(mail, words, files)
-    recipients = (outbound.recipient.value, *words.to, *words.cc)
     return Composed(
         message_id=message_id,
         envelope_from=sender,
-        recipients=tuple(dict.fromkeys(recipients)),
+        recipients=recipients,
         data=mail.as_bytes(),
+        needs_utf8=needs_utf8,
     )
 
 
@@ -91,7 +95,7 @@ def sender_address(settings: EmailSettings) -> str:
 def _set_addresses(mail: EmailMessage, outbound: Outbound, settings: EmailSettings, words: _Words) -> None:
     sender = sender_address(settings)
     outgoing = settings.outgoing
-    mail["From"] = formataddr((_one_line(outgoing.name), sender)) if outgoing and outgoing.name else sender
+    mail["From"] = _mailbox(outgoing.name if outgoing else None, sender)
     name = outbound.recipient.display_name
     mail["To"] = ", ".join([_mailbox(name, outbound.recipient.value), *words.to])
     if words.cc:
@@ -103,7 +107,12 @@ def _set_addresses(mail: EmailMessage, outbound: Outbound, settings: EmailSettin
 
 
 def _mailbox(name: str | None, address: str) -> str:
-    return formataddr((_one_line(name), address)) if name else address
+    if not name:
+        return address
+    if address.isascii():
+        return formataddr((_one_line(name), address))
+    quoted = _one_line(name).replace("\\", "\\\\").replace('"', '\\"')  # formataddr takes ASCII addresses only
+    return f'"{quoted}" <{address}>'
 
 
 def _one_line(text: str) -> str:

@@ -16,6 +16,7 @@ from omnibus.errors import Misconfigured, OmnibusError, RecipientGone, Refused, 
 from omnibus.model.events import Outbound
 
 _STATUS = re.compile(r"^\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_POSSIBLE = re.compile(r"[^\s<>@\"(),:;\\\[\]]{1,64}@[^\s<>@\"(),:;\\]{1,255}")
 _NO_REPLY = re.compile(r"^(?:no|do[-_.]?not)[-_.]?reply(?:[+=-].*)?@", re.IGNORECASE)
 # Replies of RFC 5321 and RFC 4954 that speak of our login or our rights, not of the mail.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
@@ -59,11 +60,12 @@ class EmailSender(Sender):
         async with self._pool.connection() as client:
             # RFC 3461: a report if it fails, with the headers only, so that the bounce names our Message-ID.
             wants_report = client.supports_extension("dsn")
+            options = ["RET=HDRS"] if wants_report else []
             refused, _ = await client.sendmail(
                 mail.envelope_from,
                 list(mail.recipients),
                 mail.data,
-                mail_options=["RET=HDRS"] if wants_report else [],
+                mail_options=[*options, "SMTPUTF8"] if mail.needs_utf8 else options,
                 rcpt_options=["NOTIFY=FAILURE,DELAY"] if wants_report else [],
             )
         # With several recipients the server may refuse some: a copy that fails is not the answer failing.
@@ -77,7 +79,7 @@ def _check_recipient(outbound: Outbound) -> None:
         raise Refused("UNSUPPORTED_OPERATION", "the sender left no address to answer")
     if is_daemon(recipient.value) or _NO_REPLY.match(recipient.value):
         raise Refused("UNSUPPORTED_OPERATION", "nobody reads mail at that address")
-    if not recipient.value.isprintable() or " " in recipient.value:
+    if _POSSIBLE.fullmatch(recipient.value) is None or not recipient.value.isprintable():
         raise RecipientGone("the address cannot exist")
 
 

@@ -335,3 +335,19 @@ async def unused_port() -> int:
     server.close()
     await server.wait_closed()
     return port
+
+
+async def test_an_address_in_any_script_is_answered(sender: MakeSender, mail_server: Any) -> None:
+    """RFC 6531, where the server can; the test's server can."""
+    await sender().send(outbound(to="grüße@example.org"))
+
+    assert mail_server.mails[0].rcpt_tos == ["grüße@example.org"]
+    assert "grüße@example.org".encode() in mail_server.mails[0].content
+
+
+@pytest.mark.parametrize("to", ["a b@example.org", "a@example.org\r\nRCPT TO:<eve@example.net>", "@", "a@b@c", "<a@b>"])
+async def test_an_address_that_cannot_exist_reaches_nobody_else(sender: MakeSender, mail_server: Any, to: str) -> None:
+    with pytest.raises(Refused):
+        await sender().send(outbound(to=to))
+
+    assert not mail_server.mails
