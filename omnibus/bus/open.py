@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from omnibus.blobs import BlobStore
 from omnibus.bus.port import Bus
 from omnibus.bus.topics import Topics
 from omnibus.errors import Misconfigured
 
+if TYPE_CHECKING:
+    from omnibus.config.model import KafkaSettings
 
-def open_bus(url: str, topics: Topics, blobs: BlobStore | None = None) -> Bus:
+
+def open_bus(url: str, topics: Topics, blobs: BlobStore | None = None, kafka: KafkaSettings | None = None) -> Bus:
     """The bus at `url`: ``embedded:./folder`` or ``kafka://host:port[,host:port]``; not opened yet.
 
+    `kafka` is the configuration's section of that name; without it there is neither encryption nor login.
     Raises Misconfigured for any other address, and when the Kafka extra is not installed.
     """
     scheme, separator, rest = url.partition(":")
@@ -23,18 +27,18 @@ def open_bus(url: str, topics: Topics, blobs: BlobStore | None = None) -> Bus:
 
         return EmbeddedBus(Path(rest).expanduser(), dead_letters=topics.dead_letters, blobs=blobs)
     if scheme == "kafka" and rest.startswith("//"):
-        return _open_kafka(rest.removeprefix("//").rstrip("/"), topics, blobs)
+        return _open_kafka(rest.removeprefix("//").rstrip("/"), topics, blobs, kafka)
     raise Misconfigured("bus", f"expected embedded:./folder or kafka://host:port, got {url!r}")
 
 
-def _open_kafka(servers: str, topics: Topics, blobs: BlobStore | None) -> Bus:
+def _open_kafka(servers: str, topics: Topics, blobs: BlobStore | None, kafka: KafkaSettings | None) -> Bus:
     addresses = servers.split(",")
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():
             raise Misconfigured("bus", f"expected kafka://host:port[,host:port], got {address!r}")
     try:
-        module = importlib.import_module("omnibus.bus.kafka")
+        module = importlib.import_module("omnibus.bus.kafka.settings")
     except ImportError as error:
         raise Misconfigured("bus", f"Kafka needs the extra: pip install 'omnibus[kafka]' ({error})") from error
-    return cast(Bus, module.KafkaBus(addresses, topics=topics, blobs=blobs))
+    return cast(Bus, module.configured(addresses, topics, blobs, kafka))

@@ -50,7 +50,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     """Opens everything, makes missing topics, and closes everything again."""
     topics = Topics(config.prefix)
     blobs = open_blobs(config.blobs)
-    bus = open_bus(config.bus, topics, blobs)
+    bus = open_bus(config.bus, topics, blobs, config.kafka)
     async with Http() as http:
         await bus.open()
         try:

@@ -40,7 +40,7 @@ async def opened(config: Config) -> AsyncIterator[tuple[Bus, Topics]]:
     topics = Topics(config.prefix)
     if not is_there(config.bus):
         raise Misconfigured("bus", NOTHING.format(folder=_folder(config.bus).resolve()))
-    bus = open_bus(config.bus, topics, open_blobs(config.blobs))
+    bus = open_bus(config.bus, topics, open_blobs(config.blobs), config.kafka)
     await bus.open()
     try:
         yield bus, topics

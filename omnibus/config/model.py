@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,6 +17,7 @@ from omnibus.config.fields import (
     FilePath,
     Host,
     Network,
+    Password,
     Port,
     Secret,
     Settings,
@@ -147,9 +149,7 @@ class Route(Settings, frozen=True, kw_only=True):
 
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200), described("Name, as decisions cite it.")]
     when: Annotated[str, described("Condition in CEL.", example="channel == 'email'")] = "true"
-    to: Annotated[str | None, described("queue:NAME, automation:NAME, drop or hold.", example="queue:billing")] = (
-        None
-    )
+    to: Annotated[str | None, described("queue:NAME, automation:NAME, drop or hold.", example="queue:billing")] = None
     targets: Annotated[tuple[RouteTarget, ...], described("Queues to try in order, instead of `to`.")] = ()
     split: Annotated[
         dict[str, Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]],
@@ -191,6 +191,48 @@ class TraceSettings(Settings, frozen=True, kw_only=True):
     ] = None
 
 
+class KafkaTlsSettings(Settings, frozen=True, kw_only=True):
+    """Encryption to the brokers; an empty section trusts the system's authorities."""
+
+    ca_file: Annotated[FilePath | None, described("PEM file with the authorities to trust.")] = None
+    certificate: Annotated[FilePath | None, described("PEM file with a certificate of our own.")] = None
+    key: Annotated[FilePath | None, described("PEM file with its private key.")] = None
+
+
+class KafkaSaslSettings(Settings, frozen=True, kw_only=True):
+    """Login to the brokers."""
+
+    mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"], described("How to log in.")]
+    username: Annotated[str | None, described("User name, for PLAIN and SCRAM.")] = None
+    password: Annotated[Password | None, described("Password, for PLAIN and SCRAM.")] = None
+    token_file: Annotated[
+        FilePath | None, described("File with the token for OAUTHBEARER; it is read at every login.")
+    ] = None
+
+
+class KafkaSettings(Settings, frozen=True, kw_only=True):
+    """What the Kafka bus needs besides its address."""
+
+    tls: Annotated[KafkaTlsSettings | None, described("Encrypt connections to the brokers.")] = None
+    sasl: Annotated[KafkaSaslSettings | None, described("Log in to the brokers.")] = None
+    application: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None,
+        described("First part of the names of groups, transactions and changelogs; the topic prefix by default."),
+    ] = None
+    replication: Annotated[
+        int, msgspec.Meta(ge=1, le=9), described("Copies of every topic; no more than there are brokers are made.")
+    ] = 3
+    state: Annotated[
+        FilePath, described("Folder for local copies of state; may be lost, then restart takes longer.")
+    ] = Path("./omnibus-data/kafka-state")
+    commit_interval: Annotated[
+        Duration, between("1ms", "10s"), described("Longest pause between commits; it is shorter while there is time.")
+    ] = timedelta(milliseconds=250)
+    session_timeout: Annotated[
+        Duration, between("1s", "5m"), described("A process silent for so long loses its partitions to the others.")
+    ] = timedelta(seconds=15)
+
+
 class Core(Settings, frozen=True, kw_only=True):
     """The sections whose meaning Omnibus itself knows; channels, automations and sinks come with their plug-ins."""
 
@@ -203,6 +245,9 @@ class Core(Settings, frozen=True, kw_only=True):
     ] = 12
     blobs: Annotated[BlobsUrl, described("Where attachments and large bodies live.", example="s3://bucket/prefix")] = (
         "file:./omnibus-data/blobs"
+    )
+    kafka: Annotated[KafkaSettings, described("How the brokers are reached and used.")] = msgspec.field(
+        default_factory=KafkaSettings
     )
     http: Annotated[HttpSettings, described("The front door.")] = msgspec.field(default_factory=HttpSettings)
     api: Annotated[ApiSettings, described("The HTTP API.")] = msgspec.field(default_factory=ApiSettings)
@@ -256,6 +301,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def bus(self) -> str:
         return self.core.bus
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        return self.core.kafka
 
     @property
     def prefix(self) -> str:
