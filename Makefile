@@ -4,9 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 export OMNIBUS_PYTHON := $(PYTHON)
 
-.PHONY: help run demo test check types lint docs bench chaos clean servers
+.PHONY: help run demo test check docs bench chaos mail-corpus clean servers
 help:            ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run            ## install into .venv, then start Omnibus (Ctrl-C stops it)
 	@exec $(BIN)/omnibus up
@@ -31,6 +31,10 @@ bench: $(VENV)/.test         ## measure; a table for people, JSON in artifacts/b
 
 chaos: $(VENV)/.test         ## a minute of kill -9 and SIGSTOP with an oracle
 	OMNIBUS_CHAOS_SECONDS=60 $(BIN)/pytest -q tests/chaos -p no:randomly --timeout 600
+
+mail-corpus: $(VENV)/.test   ## judge the mail parser over a folder of mails: make mail-corpus MAIL_CORPUS=DIR
+	@test -n "$(MAIL_CORPUS)" || { echo "name the folder: make mail-corpus MAIL_CORPUS=DIR" >&2; exit 2; }
+	$(BIN)/python -m connectors.email.corpus $(MAIL_CORPUS)
 
 servers:                     # the servers the tests need (a browser)
 	@scripts/test-servers
