@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 
@@ -36,8 +35,7 @@ WRONG = 2
 """Exit code of wrong usage, a wrong configuration, or an installation that cannot be reached; 1 means that the command
 worked and what it looked at is not as it should be."""
 INTERRUPTED = 130
-READER_GONE = 141
-"""As shells report a process ended by SIGINT and by SIGPIPE."""
+"""As shells report a process ended by SIGINT."""
 
 
 class Commands(click.Group):
@@ -68,13 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line. Expected errors are sentences on stderr and exit code 2, never a traceback."""
     try:
         result = cli.main(args=arguments, prog_name="omnibus", standalone_mode=False)
-        sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has read enough (`omnibus tail events | head`); the exit would flush and complain once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -83,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return WRONG
     except OmnibusError as error:
         _say(str(error))
+        return WRONG
+    except FileExistsError as error:
+        _say(f"{error.filename}: a file is in the way of a folder")
         return WRONG
     except OSError as error:
         _say(f"{error.filename or 'this machine'}: {(error.strerror or str(error)).lower()}")
