@@ -40,7 +40,11 @@ def up(configure: Configure) -> None:
 @config_options
 def run(configure: Configure, stage: str, health: str | None) -> None:
     """Start one stage of the configuration, as a cluster runs them: any number of processes share the work."""
-    run_until_stopped(serve(configure(), (stage,), health=_address(health)))
+    started = time.monotonic()
+    address = _address(health)
+    run_until_stopped(
+        serve(configure(), (stage,), health=address, announce=lambda config: _announce_stage(config, stage, started))
+    )
 
 
 def _address(text: str | None) -> tuple[str, int] | None:
@@ -111,6 +115,12 @@ async def _drain(services: Sequence[Service], deadline_s: float) -> None:
     ends = time.monotonic() + deadline_s
     for one in reversed(services):
         await one.drain(max(1.0, (ends - time.monotonic()) / 2))
+
+
+def _announce_stage(config: Config, stage: str, started: float) -> None:
+    from omnibus.cli.welcome import welcome_stage
+
+    welcome_stage(config, stage, time.monotonic() - started)
 
 
 def _announce(config: Config, started: float) -> None:

@@ -19,6 +19,12 @@ def welcome(config: Config, seconds: float) -> None:
         out.print(line)
 
 
+def welcome_stage(config: Config, stage: str, seconds: float) -> None:
+    """Print that one stage runs, and where."""
+    where = f", http://{config.http.host}:{config.http.port}" if stage == "connectors" else ""
+    out.print(Text.assemble((f"{stage} is up", "bold green"), f"  {seconds:.1f} s, bus {_bus(config)}{where}"))
+
+
 def _bus(config: Config) -> str:
     scheme, _, rest = config.bus.partition(":")
     return f"{scheme}:{rest.rpartition('@')[2]}"
