@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from connectors._shared.live.frames import MAX_TEXT_CHARS
 from connectors.webchat.mapping import map_event, threads
-from connectors.webchat.protocol import MAX_TEXT_CHARS
 from connectors.webchat.settings import WebchatSettings
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel
 from omnibus.channel.events import Delivery, Message

@@ -6,8 +6,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from connectors.webchat.identity import VISITOR_LIFE, Signer
+from connectors._shared.live.receive import bearer_of
+from connectors.webchat.identity import VISITOR_LIFE, Signer, Visitor
 from connectors.webchat.settings import WebchatSettings
+from omnibus import clock
 from omnibus.channel.declaration import Account
 
 COOKIE = "omnibus_visitor"
@@ -37,6 +39,15 @@ class Door:
         origin = request.headers.get("Origin")
         foreign = origin is not None and not self._is_ours(origin, request) and origin.lower() not in self._allowed
         return None if foreign else self._signer.visitor_of(request.cookies.get(COOKIE), now_ms)
+
+    def asking(self, request: web.Request) -> str | None:
+        """The thread of the session a request shows, or else of its cookie."""
+        now_ms = clock.now_ms()
+        thread = self._signer.thread_of(bearer_of(request), now_ms)
+        if thread is not None:
+            return thread
+        visitor = self.cookie_visitor(request, now_ms)
+        return None if visitor is None else Visitor(id=visitor).thread
 
     def set_cookie(self, request: web.Request, response: web.StreamResponse, token: str) -> None:
         """Before the response is prepared. Over https other sites may embed us: there the cookie travels along."""
@@ -74,9 +85,3 @@ def origin_of(url: str) -> str:
     """Scheme, host and port of an address, as a browser writes an origin; empty for an empty address."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
-
-
-def bearer_of(request: web.Request) -> str | None:
-    """The bearer token of a request."""
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if kind.lower() == "bearer" else None

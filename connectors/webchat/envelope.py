@@ -8,8 +8,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from connectors._shared.live.frames import UnknownFrame
 from connectors.webchat.identity import Visitor
-from connectors.webchat.protocol import ClientFrame, UnknownFrame, read_frame
+from connectors.webchat.protocol import ClientFrame, read_frame
 from omnibus.errors import InvalidPayload
 from omnibus.model import ids
 from omnibus.model.raw import RawEvent

@@ -6,28 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from omnibus.config.fields import Secret, Settings, Size, described
-
-DEFAULT_FILE_TYPES = (
-    "image/png",
-    "image/jpeg",
-    "image/gif",
-    "image/webp",
-    "audio/mpeg",
-    "audio/ogg",
-    "audio/webm",
-    "audio/wav",
-    "video/mp4",
-    "video/webm",
-    "application/pdf",
-    "text/plain",
-)
-"""No HTML, SVG or Office macros: a browser or a desktop of ours would run what is in them."""
-
-Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+from connectors._shared.live.settings import Count, LiveSettings
+from omnibus.config.fields import Secret, described
 
 
-class WebchatSettings(Settings, frozen=True, kw_only=True):
+class WebchatSettings(LiveSettings, frozen=True, kw_only=True):
     """One web chat: who may embed it, what visitors may send, and how much of it."""
 
     cookie_secret: Annotated[
@@ -39,10 +22,6 @@ class WebchatSettings(Settings, frozen=True, kw_only=True):
         described(
             "Key your site signs its users' ids with (HMAC-SHA256), so that history follows them across devices."
         ),
-    ] = None
-    typing_token: Annotated[
-        Secret | None,
-        described('Bearer token of programs that may show "is typing" to visitors; without it none may.'),
     ] = None
     allowed_origins: Annotated[
         tuple[str, ...],
@@ -63,15 +42,4 @@ class WebchatSettings(Settings, frozen=True, kw_only=True):
         described("Main colour of the widget.", example="#1f5fbf"),
         Meta(pattern="^#[0-9a-fA-F]{6}$"),
     ] = "#1f5fbf"
-    max_text_chars: Annotated[int, described("Longest message a visitor may write."), Meta(ge=1, le=10_000)] = 4_000
-    max_file_size: Annotated[Size, described("Largest file a visitor may send; 0 takes no files.", example="10MB")] = (
-        10_000_000
-    )
-    file_types: Annotated[tuple[str, ...], described("MIME types a visitor may send.", example="application/pdf")] = (
-        DEFAULT_FILE_TYPES
-    )
-    messages_per_minute: Annotated[Count, described("Messages and other stored frames from one visitor.")] = 60
-    uploads_per_hour: Annotated[Count, described("Files from one visitor.")] = 60
-    max_connections: Annotated[Count, described("Open chats in one process.")] = 10_000
-    max_connections_per_ip: Annotated[Count, described("Open chats from one network address.")] = 100
     max_connections_per_visitor: Annotated[Count, described("Open chats (tabs, devices) of one visitor.")] = 10

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
+from connectors._shared.live.frames import Ack, Frame, Problem
+from connectors._shared.live.history import History
 from connectors.webchat.chat import Chat
 from connectors.webchat.desk import Desk
-from connectors.webchat.history import History
 from connectors.webchat.identity import Signer
-from connectors.webchat.protocol import Ack, Problem, ServerFrame
 from connectors.webchat.settings import WebchatSettings
 from omnibus import clock
 from omnibus.blobs import open_blobs
@@ -63,10 +63,10 @@ class Line:
     """What the widget is told."""
 
     def __init__(self) -> None:
-        self.frames: list[ServerFrame] = []
+        self.frames: list[Frame] = []
         self.closed: int | None = None
 
-    def send(self, frame: ServerFrame) -> None:
+    def send(self, frame: Frame) -> None:
         self.frames.append(frame)
 
     def stop(self, code: int, reason: str) -> None:

@@ -8,7 +8,7 @@ import os
 import socket
 from typing import TYPE_CHECKING
 
-from connectors.webchat.connection import MAX_WAITING
+from connectors._shared.live.connection import MAX_WAITING
 from omnibus.model import content as c
 
 if TYPE_CHECKING:

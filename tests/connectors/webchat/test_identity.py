@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connectors._shared.live.frames import UploadedFile
 from connectors.webchat.identity import IdentityRefused, Signer, verified
-from connectors.webchat.protocol import UploadedFile, UserClaim
+from connectors.webchat.protocol import UserClaim
 
 NOW = 1_767_603_600_000
 YEAR_MS = int(timedelta(days=366).total_seconds() * 1000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from connectors.webchat.history import in_order
-from connectors.webchat.protocol import Entry, Push, ServerFrame
+from connectors._shared.live.frames import Entry, Frame, Push
+from connectors._shared.live.history import in_order
 
 _REMEMBERED = 1_000
 
@@ -14,7 +14,7 @@ _REMEMBERED = 1_000
 class Listener(Protocol):
     """An open chat. `send` never waits: a listener that cannot keep up closes itself."""
 
-    def send(self, frame: ServerFrame) -> None: ...
+    def send(self, frame: Frame) -> None: ...
 
     def stop(self, code: int, reason: str) -> None: ...
 
@@ -42,7 +42,7 @@ class Hub:
         self._recent.append((thread, entry))
         self.tell(thread, Push(entry=entry))
 
-    def tell(self, thread: str, frame: ServerFrame) -> int:
+    def tell(self, thread: str, frame: Frame) -> int:
         """Send a frame to everybody in a thread; how many they were."""
         listeners = tuple(self._listeners.get(thread, ()))
         for listener in listeners:
@@ -55,7 +55,7 @@ class Hub:
         return in_order([*entries, *(entry for name, entry in self._recent if name == thread and entry.key >= newest)])
 
     def stop_all(self, code: int, reason: str) -> None:
-        """Close every chat; widgets come back by themselves and ask for what they missed."""
+        """Close every chat; clients come back by themselves and ask for what they missed."""
         for listeners in tuple(self._listeners.values()):
             for listener in tuple(listeners):
                 listener.stop(code, reason)

@@ -1,35 +1,34 @@
-"""From frames and messages to what the widget shows."""
+"""From frames and messages to what people see."""
 
 from __future__ import annotations
 
-from typing import Literal
 from urllib.parse import quote, urlencode
 
 import msgspec
 
-from connectors.webchat.history import entry_key
-from connectors.webchat.identity import Signer
-from connectors.webchat.protocol import Choice, Entry, Postback, Say, ShownFile, ShownOption
+from connectors._shared.live.frames import Author, Choice, Entry, Postback, Say, ShownFile, ShownOption
+from connectors._shared.live.history import entry_key
+from connectors._shared.live.signing import LiveSigner
 from omnibus import clock
 from omnibus.model import content as c
 from omnibus.model.content import Attachment, text_of
 from omnibus.model.entities import Message
 
 
-def visitor_entry(frame: Say | Choice | Postback, at_ms: int) -> Entry:
-    """The history entry of what a visitor did."""
+def person_entry(frame: Say | Choice | Postback, at_ms: int, author: Author) -> Entry:
+    """The history entry of what a person did; `author` is what the protocol calls them."""
     key = entry_key(at_ms, frame.id)
     match frame:
         case Say():
             files = tuple(ShownFile(name=f.name, mime=f.mime, size=f.size, uri=f.uri) for f in frame.files)
             return Entry(
-                key=key, id=frame.id, author="visitor", text=frame.text, files=files, in_reply_to=frame.in_reply_to
+                key=key, id=frame.id, author=author, text=frame.text, files=files, in_reply_to=frame.in_reply_to
             )
         case Choice():
             words = frame.title or frame.option_id
-            return Entry(key=key, id=frame.id, author="visitor", text=words, in_reply_to=frame.in_reply_to)
+            return Entry(key=key, id=frame.id, author=author, text=words, in_reply_to=frame.in_reply_to)
         case Postback():
-            return Entry(key=key, id=frame.id, author="visitor", text=frame.title)
+            return Entry(key=key, id=frame.id, author=author, text=frame.title)
 
 
 def message_entry(message: Message) -> Entry:
@@ -47,7 +46,7 @@ def message_entry(message: Message) -> Entry:
 
 
 def shown_file(attachment: Attachment) -> ShownFile | None:
-    """A file that a widget can reach: in our blob store, or at a public https address; None for any other."""
+    """A file that a client can reach: in our blob store, or at a public https address; None for any other."""
     ref, name = attachment.ref, attachment.file_name or "file"
     if ref is None:
         return None
@@ -58,14 +57,14 @@ def shown_file(attachment: Attachment) -> ShownFile | None:
     return None
 
 
-def with_links(entry: Entry, signer: Signer, now_ms: int) -> Entry:
+def with_links(entry: Entry, signer: LiveSigner, now_ms: int) -> Entry:
     """The entry with an address for each file in our store, relative to ``/ch/<account>/``, good for a day."""
     if not entry.files:
         return entry
     return msgspec.structs.replace(entry, files=tuple(_linked(file, signer, now_ms) for file in entry.files))
 
 
-def _linked(file: ShownFile, signer: Signer, now_ms: int) -> ShownFile:
+def _linked(file: ShownFile, signer: LiveSigner, now_ms: int) -> ShownFile:
     if file.uri is None:
         return file
     digest = file.uri.rpartition(":")[2]
@@ -73,7 +72,7 @@ def _linked(file: ShownFile, signer: Signer, now_ms: int) -> ShownFile:
     return ShownFile(name=file.name, mime=file.mime, size=file.size, url=f"files/{quote(digest)}?{link}")
 
 
-def _author(kind: str) -> Literal["agent", "bot", "system"]:
+def _author(kind: str) -> Author:
     match kind:
         case "bot":
             return "bot"

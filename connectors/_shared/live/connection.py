@@ -1,4 +1,4 @@
-"""One open chat: the bounded queue towards the widget, and the end of it."""
+"""One open chat: the bounded queue towards the person, and the end of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from connectors.webchat.protocol import ServerFrame, write_frame
+from connectors._shared.live.frames import Frame, write_frame
 
 MAX_WAITING = 256
-"""Frames that may wait for a slow widget; then it is closed, and asks for what it missed when it is back."""
+"""Frames that may wait for a slow client; then it is closed, and asks for what it missed when it is back."""
 CLOSING_S = 3.0
 
 
@@ -21,11 +21,11 @@ class Connection:
     def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
         self._socket = socket
         self._request = request
-        self._waiting: asyncio.Queue[ServerFrame] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[Frame] = asyncio.Queue(MAX_WAITING)
         self._stopped: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
-    def send(self, frame: ServerFrame) -> None:
-        """Queue a frame; a widget that does not read its frames is closed."""
+    def send(self, frame: Frame) -> None:
+        """Queue a frame; a client that does not read its frames is closed."""
         try:
             self._waiting.put_nowait(frame)
         except asyncio.QueueFull:
@@ -80,7 +80,7 @@ class Connection:
             self._abort()
 
     async def _say_the_last(self, code: int) -> None:
-        """What was queued before a refusal explains it; a widget that is too slow would only be slower."""
+        """What was queued before a refusal explains it; a client that is too slow would only be slower."""
         if code == WSCloseCode.TRY_AGAIN_LATER:
             return
         while not self._waiting.empty() and not self._socket.closed:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from connectors.webchat import limits
-from connectors.webchat.limits import Allowance, Counted
+from connectors._shared.live import limits
+from connectors._shared.live.limits import Allowance, Counted
 
 
 def test_a_burst_is_allowed_and_then_the_pace() -> None:

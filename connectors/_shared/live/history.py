@@ -1,4 +1,4 @@
-"""The chat history: a compacted table of what the widget shows, newest entry of each thread first.
+"""The chat history: a compacted table of what people see, newest entry of each thread first.
 
 Table key: ``account \\0 thread \\0 <milliseconds, counted down, 13 digits> \\0 message id``. Counting down puts the
 newest entries first in key order, which is the order a scan with a limit gives them in.
@@ -10,15 +10,15 @@ from collections.abc import Iterable
 
 import msgspec
 
-from connectors.webchat.protocol import Entry
+from connectors._shared.live.frames import Entry
 from omnibus.bus.port import Out, ReadTable, Record
 
 TABLE = "history"
 PAGE = 50
 MAX_SCAN = 1_000
-"""How far back a widget can scroll, and how far a file is looked for."""
+"""How far back a person can scroll, and how far a file is looked for."""
 OVERLAP_MS = 10 * 60 * 1000
-"""A reply stands where it was written, which may be before the last entry that a widget saw: it is sent again."""
+"""A reply stands where it was written, which may be before the last entry that somebody saw: it is sent again."""
 
 _LAST_MS = 9_999_999_999_999
 _encoder = msgspec.json.Encoder()
@@ -26,7 +26,7 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 def entry_key(at_ms: int, entry_id: str) -> str:
-    """Where an entry stands, as the widget sees it."""
+    """Where an entry stands, as its reader sees it."""
     return f"{at_ms:013d}/{entry_id}"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from connectors.webchat.history import OVERLAP_MS, PAGE, History, entry_key, entry_of, history_out, in_order
-from connectors.webchat.protocol import Entry
+from connectors._shared.live.frames import Entry
+from connectors._shared.live.history import OVERLAP_MS, PAGE, History, entry_key, entry_of, history_out, in_order
 from omnibus.bus.port import Record
 
 NOW = 1_767_603_600_000

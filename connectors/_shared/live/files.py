@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Protocol
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import BodyPartReader, web
 
-from connectors.webchat.desk import Desk
-from connectors.webchat.door import Door, bearer_of
-from connectors.webchat.identity import Visitor
+from connectors._shared.live.desk import LiveDesk
 from omnibus import clock
 from omnibus.blobs import PREFIX, BlobMissing
 from omnibus.errors import Refused, TryAgain
@@ -55,21 +54,37 @@ class Uploaded(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str
 
 
+class Guard(Protocol):
+    """Who may bring and fetch files."""
+
+    def admits(self, request: web.Request) -> bool:
+        """Whether the page (or program) that asks may use this account at all."""
+        ...
+
+    def asking(self, request: web.Request) -> str | None:
+        """The thread of the person who asks; None for somebody unknown."""
+        ...
+
+    def cors_headers(self, request: web.Request) -> Mapping[str, str]:
+        """What lets a page of another origin read the answer."""
+        ...
+
+
 class Files:
     """The two file routes of one account."""
 
-    def __init__(self, desk: Desk, door: Door) -> None:
+    def __init__(self, desk: LiveDesk, guard: Guard) -> None:
         self._desk = desk
-        self._door = door
+        self._guard = guard
         self._at_once = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def preflight(self, request: web.Request) -> web.Response:
         """May the embedding page upload here? (https://fetch.spec.whatwg.org/#http-cors-protocol)"""
-        return web.Response(status=204, headers=self._door.cors_headers(request))
+        return web.Response(status=204, headers=self._guard.cors_headers(request))
 
     async def upload(self, request: web.Request) -> web.Response:
         """``POST /files``, multipart/form-data with one part ``file``."""
-        headers = self._door.cors_headers(request)
+        headers = dict(self._guard.cors_headers(request))
         try:
             async with asyncio.timeout(UPLOAD_S):
                 uploaded = await self._upload(request)
@@ -83,25 +98,25 @@ class Files:
 
     async def _upload(self, request: web.Request) -> Uploaded:
         thread = self._thread_of(request)
-        settings = self._desk.settings
+        bounds = self._desk.bounds
         if self._desk.uploads.take(thread, clock.now_ms()):
             raise Refused("RATE_LIMITED", "too many files")
         if self._at_once.locked():
             raise TryAgain("too many uploads at once")
-        if (request.content_length or 0) > settings.max_file_size + FORM_BYTES:
-            raise Refused("MEDIA_TOO_LARGE", f"larger than {settings.max_file_size} bytes")
+        if (request.content_length or 0) > bounds.max_file_size + FORM_BYTES:
+            raise Refused("MEDIA_TOO_LARGE", f"larger than {bounds.max_file_size} bytes")
         async with self._at_once:
             part = await _file_part(request)
             mime = _mime_of(part)
-            if mime not in settings.file_types:
+            if mime not in bounds.file_types:
                 raise Refused("MEDIA_TYPE_UNSUPPORTED", "this type of file is not taken")
-            uri, size = await self._desk.tools.blobs.put_stream(_chunks(part, mime), settings.max_file_size)
+            uri, size = await self._desk.tools.blobs.put_stream(_chunks(part, mime), bounds.max_file_size)
         name = _name_of(part)
-        ticket = self._desk.signer.ticket(thread, uri, name, mime, size)
+        ticket = self._desk.links.ticket(thread, uri, name, mime, size)
         return Uploaded(uri=uri, name=name, mime=mime, size=size, ticket=ticket)
 
     async def download(self, request: web.Request) -> web.StreamResponse:
-        """``GET /files/<sha256>``: with a link that we signed, or for a visitor whose history has the file."""
+        """``GET /files/<sha256>``: with a link that we signed, or for a person whose history has the file."""
         digest = request.match_info["digest"]
         found = self._linked(request, digest) or self._in_history(request, digest)
         if found is None:
@@ -123,28 +138,20 @@ class Files:
 
     def _thread_of(self, request: web.Request) -> str:
         """Raises Refused for somebody who has no chat here."""
-        if not self._door.admits(request):
+        if not self._guard.admits(request):
             raise Refused("NO_PERMISSION", "this page may not embed the chat")
-        thread = self._asking(request)
+        thread = self._guard.asking(request)
         if thread is None:
             raise Refused("NO_PERMISSION", "no chat")
         return thread
 
-    def _asking(self, request: web.Request) -> str | None:
-        now_ms = clock.now_ms()
-        thread = self._desk.signer.thread_of(bearer_of(request), now_ms)
-        if thread is not None:
-            return thread
-        visitor = self._door.cookie_visitor(request, now_ms)
-        return None if visitor is None else Visitor(id=visitor).thread
-
     def _linked(self, request: web.Request, digest: str) -> tuple[str, str] | None:
         name, mime = request.query.get("n", ""), request.query.get("m", "")
         link = request.query.get("t", "")
-        return (name, mime) if self._desk.signer.is_link(link, digest, name, mime, clock.now_ms()) else None
+        return (name, mime) if self._desk.links.is_link(link, digest, name, mime, clock.now_ms()) else None
 
     def _in_history(self, request: web.Request, digest: str) -> tuple[str, str] | None:
-        thread = self._asking(request)
+        thread = self._guard.asking(request)
         if thread is None or not self._desk.is_open:
             return None
         return self._desk.history.file(thread, PREFIX + digest)
