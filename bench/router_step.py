@@ -18,7 +18,8 @@ from omnibus.testing.memory_state import MemoryBacking, run
 from router.plan import AccountPlan, Plan
 from router.rehearsal import ACCOUNT, START_MS, Rehearsal, a_conversation, an_identity
 from router.rules.facts import Facts
-from router.rules.ruleset import Rule, load_rules
+from router.rules.rule import Rule
+from router.rules.ruleset import load_rules
 from router.rules.words import shipped_words
 from router.stage import RouterStage, spec
 

@@ -44,6 +44,7 @@ def forget_later(turn: Turn) -> None:
     """A closed conversation's entry serves late receipts for some time."""
     turn.ctx.timer_cancel(INACTIVITY, turn.key)
     turn.ctx.timer_cancel(control.SILENCE, turn.key)
+    control.stop_target_clock(turn)
     turn.ctx.timer_set(FORGET, turn.key, turn.ctx.now_ms + turn.plan.closed_kept_ms)
 
 

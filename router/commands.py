@@ -16,18 +16,14 @@ from omnibus.model.entities import (
     Controller,
     DeliveryState,
     FailureReason,
-    InReplyTo,
     Message,
-    Native,
 )
 from omnibus.model.events import (
-    OUTBOUND,
     ConversationResolved,
     ConversationUpdated,
     MessageDelivery,
     MessageSent,
     Note,
-    Outbound,
     Reopen,
     Reply,
     Resolve,
@@ -35,11 +31,12 @@ from omnibus.model.events import (
     Tag,
     Transfer,
 )
-from router import control
+from router import control, outbox, survey
 from router.control import MAX_TAGS
-from router.messages import CLOSED, answered, reopen
-from router.rules.ruleset import PRIORITIES
-from router.state import cut, note_sent, recent_messages, remember_message
+from router.rules.rule import PRIORITIES
+from router.state import cut, recent_messages, remember_message
+from router.status import CLOSED, reopen
+from router.surroundings import queue_instead_of
 from router.turn import Turn
 
 ROUTER_SINK = "router"
@@ -49,27 +46,6 @@ MAX_TAG_CHARS = 100
 MAX_ATTRIBUTE_BYTES = 4_096
 MAX_REASON_CHARS = 500
 MAX_SUMMARY_CHARS = 10_000
-SENDABLE = frozenset(
-    {
-        "text",
-        "email",
-        "image",
-        "audio",
-        "video",
-        "file",
-        "sticker",
-        "location",
-        "contact_card",
-        "choices",
-        "form",
-        "card",
-        "carousel",
-        "list",
-        "template",
-        "product",
-    }
-)
-"""The content kinds that somebody on our side can write; the others come from contacts and channels only."""
 
 
 def carry_out(turn: Turn, event: Event, record: Record) -> None:
@@ -131,74 +107,12 @@ def failed_command(turn: Turn, command_id: str, refused: Refused) -> SinkResult:
 
 def _reply(turn: Turn, event: Event) -> None:
     reply: Reply = event.data
-    _check_content(turn, reply)
-    recipient = turn.state.sender or next(iter(turn.conversation.participants), None)
-    if recipient is None:
-        raise Refused("RECIPIENT_NOT_REACHABLE", "nobody of the conversation is known by a channel identity")
+    outbox.check(turn, reply)
     if reply.author.type == "agent":
         control.person_takes_over(turn, reply.author.id)
     else:
         control.accept(turn)
-    message = _message_of(turn, reply)
-    _wrote(turn, message)
-    turn.publish("message.sent", MessageSent(message=message, command_id=event.id))
-    outbound = Outbound(message=message, conversation=turn.conversation, recipient=recipient, command_id=event.id)
-    turn.send(OUTBOUND, outbound, turn.plan.topics.outbound(turn.conversation.channel))
-
-
-def _check_content(turn: Turn, reply: Reply) -> None:
-    kind = str(reply.content.__struct_config__.tag)
-    if kind not in SENDABLE:
-        raise Refused("UNSUPPORTED_OPERATION", f"{kind} is nothing that can be sent")
-    channel, account = turn.conversation.channel, turn.conversation.channel_account_id
-    plan = turn.plan.accounts.get(account)
-    # Its topic would not be there: one such reply must not stop the partition.
-    if plan is None or plan.channel not in (None, channel):
-        raise Refused("CHANNEL_BAD_CONFIGURATION", f"there is no {channel} account {account} any more")
-    if plan.sends is not None and not plan.sends:
-        raise Refused("UNSUPPORTED_OPERATION", f"{channel} can receive only")
-
-
-def _message_of(turn: Turn, reply: Reply) -> Message:
-    conversation = turn.conversation
-    return Message(
-        id=turn.derived("msg"),
-        conversation_id=conversation.id,
-        channel=conversation.channel,
-        channel_account_id=conversation.channel_account_id,
-        direction="outbound",
-        author=reply.author,
-        content=reply.content,
-        status="queued",
-        created_at=turn.at,
-        received_at=turn.at,
-        native=Native(thread_id=conversation.thread_key),
-        attachments=reply.attachments,
-        in_reply_to=_answered_message(turn, reply.in_reply_to),
-        language=conversation.language,
-        auto_submitted=reply.auto_submitted,
-    )
-
-
-def _answered_message(turn: Turn, message_id: str | None) -> InReplyTo | None:
-    """What the reply answers. A mail always answers the last one, or it would leave the thread."""
-    last = turn.state.last_inbound
-    if message_id is None:
-        if last is None or not last.mail:
-            return None
-        return InReplyTo(message_id=last.message_id, native_id=last.native_id)
-    if last is not None and last.message_id == message_id:
-        return InReplyTo(message_id=message_id, native_id=last.native_id)
-    named = next((message for message in recent_messages(turn.state) if message.id == message_id), None)
-    return InReplyTo(message_id=message_id, native_id=None if named is None else named.native.message_id)
-
-
-def _wrote(turn: Turn, message: Message) -> None:
-    remember_message(turn.state, message)
-    turn.state.activity_ms = max(turn.state.activity_ms, turn.cause.time_ms)
-    if message.direction == "outbound":
-        note_sent(turn.state, message.id, message.status)
-    answered(turn, message)
+    outbox.send(turn, reply, event.id)
 
 
 def _note(turn: Turn, event: Event) -> None:
@@ -233,6 +147,7 @@ def _resolve(turn: Turn, event: Event) -> None:
     resolved = ConversationResolved(conversation_id=turn.conversation.id, at=turn.at, by=resolve.author)
     turn.publish("conversation.resolved", resolved)
     control.release(turn, "resolved")
+    survey.plan_survey(turn)
 
 
 def _reopen(turn: Turn, event: Event) -> None:
@@ -247,6 +162,10 @@ def _transfer(turn: Turn, event: Event) -> None:
         known = [f"queue:{queue}" for queue in turn.plan.queues]
         known += [f"automation:{automation}" for automation in turn.plan.automations]
         raise Refused("UNKNOWN_TARGET", f"no {transfer.to[:200]!r}; known: {', '.join(known)[:500]}")
+    if kind == "automation" and turn.state.pace is not None and turn.state.pace.tripped:
+        raise Refused("RATE_LIMITED", "too many messages: automations keep out of it until it is quiet")
+    if kind == "queue" and transfer.author.type == "bot":
+        name = queue_instead_of(turn, name)
     to = Controller(type=kind, id=name)
     if to == turn.conversation.controller:
         return

@@ -9,21 +9,21 @@ from collections.abc import Sequence
 
 from omnibus.model.codec import encode_data
 from omnibus.model.content import text_of
-from omnibus.model.entities import ChannelIdentity, Controller, Message, RoutingDecision
+from omnibus.model.entities import Controller, Message, RoutingDecision
 from omnibus.model.events import (
     ControlChanged,
     ConversationAssigned,
     ConversationUnassigned,
-    RoutingDecided,
 )
-from omnibus.telemetry.metrics import current
-from router.rules.facts import Facts
-from router.rules.ruleset import Verdict
 from router.state import cut, recent_messages
+from router.surroundings import queue_instead_of
 from router.turn import Turn
 
 SILENCE = "automation"
 """The kind of the timer that runs while an automation owes an answer."""
+
+TARGET = "target"
+"""The kind of the timer that runs while a conversation waits in one of several targets."""
 
 NOBODY = Controller()
 MAX_SUMMARY_MESSAGES = 10
@@ -31,22 +31,9 @@ MAX_SUMMARY_CHARS = 200
 MAX_WHOLE_BYTES = 500_000
 """A message beyond this is handed over cut: a record the topic does not take would stop the partition."""
 MAX_TAGS = 50
-MAX_ATTRIBUTES = 50
 
 
-def facts_of(turn: Turn, message: Message | None, sender: ChannelIdentity | None) -> Facts:
-    """What the rules may look at now."""
-    return Facts(
-        conversation=turn.conversation,
-        message=message,
-        sender=sender or turn.state.sender,
-        now_ms=turn.cause.time_ms,
-        words=turn.plan.rules.words,
-        origin=turn.cause.origin,
-    )
-
-
-def no_automation(origin: str, human: bool, message: Message | None) -> str | None:
+def no_automation(origin: str, human: bool, message: Message | None, *, tripped: bool = False) -> str | None:
     """Why no automation may get this conversation now; None when one may.
 
     A program that answers a program makes a loop (RFC 3834 section 2); what is long past needs no answer at all.
@@ -55,6 +42,8 @@ def no_automation(origin: str, human: bool, message: Message | None) -> str | No
         return "backfill"
     if human:
         return "a person has answered"
+    if tripped:
+        return "too many messages"
     if message is None:
         return None
     if message.auto_submitted != "no":
@@ -67,53 +56,6 @@ def loop_suspected(message: Message) -> bool:
     return bool(message.attributes.get("loop_suspected"))
 
 
-def route(turn: Turn, message: Message | None, sender: ChannelIdentity | None = None) -> None:
-    """Let the rules decide, publish the decision, and give the conversation to its target."""
-    barred = no_automation(turn.cause.origin, turn.state.human, message)
-    verdict = turn.plan.rules.decide(facts_of(turn, message, sender), barred)
-    _apply(turn, verdict)
-    kind, _, name = verdict.to.partition(":")
-    decision = RoutingDecision(
-        id=turn.derived("dec"),
-        conversation_id=turn.conversation.id,
-        ruleset_version=turn.plan.rules.version,
-        rule=verdict.rule,
-        outcome=kind,
-        target=name or None,
-        priority=turn.conversation.priority,
-        skills=verdict.skills,
-        tried=verdict.tried,
-        inputs=verdict.inputs,
-    )
-    turn.publish("routing.decided", RoutingDecided(decision=decision), to_owner=False)
-    _count(verdict, kind, name)
-    if kind in ("queue", "automation"):
-        give(turn, Controller(type=kind, id=name), decision=decision, newest=message)
-
-
-def _count(verdict: Verdict, kind: str, name: str) -> None:
-    current().count("decisions", kind, name)
-    for rule in verdict.errors:
-        current().count("rule_errors", rule)
-
-
-def _apply(turn: Turn, verdict: Verdict) -> None:
-    conversation = turn.conversation
-    turn.change(
-        priority=verdict.priority or conversation.priority,
-        language=conversation.language or verdict.language,
-        tags=tuple(dict.fromkeys((*conversation.tags, *verdict.tags)))[:MAX_TAGS],
-        attributes=_merged(conversation.attributes, verdict.attributes),
-    )
-
-
-def _merged(
-    before: dict[str, str | int | float | bool], more: dict[str, str | int | float | bool]
-) -> dict[str, str | int | float | bool]:
-    merged = {**before, **more}
-    return merged if len(merged) <= MAX_ATTRIBUTES else before
-
-
 def give(
     turn: Turn,
     to: Controller,
@@ -122,15 +64,16 @@ def give(
     reason: str | None = None,
     summary: str | None = None,
     newest: Message | None = None,
+    agent: str | None = None,
 ) -> None:
     """Make `to` the controller: the old owner hears that it has left, the new one gets all it needs to begin.
 
-    `newest` is the message in hand, uncut. To a queue or an automation only.
+    `newest` is the message in hand, uncut; `agent` is named as assignee. To a queue or an automation only.
     """
     was = turn.conversation.controller
     _leave(turn, was, reason)
     turn.state.accepted = False
-    turn.change(controller=to, queue=to.id if to.type == "queue" else None, assignee=None)
+    turn.change(controller=to, queue=to.id if to.type == "queue" else None, assignee=agent)
     assigned = ConversationAssigned(
         conversation=turn.conversation,
         to=to,
@@ -145,6 +88,13 @@ def give(
         await_answer(turn)
 
 
+def stop_target_clock(turn: Turn) -> None:
+    """The next target need not be tried any more."""
+    if turn.state.step is not None:
+        turn.state.step = None
+        turn.ctx.timer_cancel(TARGET, turn.key)
+
+
 def _recent(turn: Turn, newest: Message | None) -> tuple[Message, ...]:
     recent = recent_messages(turn.state)
     if newest is None or len(encode_data(newest)) > MAX_WHOLE_BYTES:
@@ -154,6 +104,7 @@ def _recent(turn: Turn, newest: Message | None) -> tuple[Message, ...]:
 
 def _leave(turn: Turn, was: Controller, reason: str | None) -> None:
     turn.ctx.timer_cancel(SILENCE, turn.key)
+    stop_target_clock(turn)
     if was.type != "none":
         gone = ConversationUnassigned(conversation_id=turn.conversation.id, was=was, reason=reason)
         turn.publish("conversation.unassigned", gone)
@@ -179,6 +130,7 @@ def await_answer(turn: Turn) -> None:
 def accept(turn: Turn) -> None:
     """The controller answered: with its first answer it has accepted the conversation."""
     turn.ctx.timer_cancel(SILENCE, turn.key)
+    stop_target_clock(turn)
     if not turn.state.accepted and not unassigned(turn):
         turn.state.accepted = True
         publish_control(turn, "accepted", turn.conversation.controller)
@@ -188,7 +140,7 @@ def hand_over(turn: Turn, reason: str, newest: Message | None = None) -> None:
     """Give an automation's conversation to its queue, with a summary of what was said."""
     controller = turn.conversation.controller
     plan = turn.plan.automations.get(controller.id or "")
-    queue = turn.plan.default_queue if plan is None else plan.hand_over_to
+    queue = queue_instead_of(turn, turn.plan.default_queue if plan is None else plan.hand_over_to)
     summary = summary_of(recent_messages(turn.state))
     give(turn, Controller(type="queue", id=queue), reason=reason, summary=summary, newest=newest)
 

@@ -7,30 +7,35 @@ import msgspec
 from omnibus import clock
 from omnibus.bus.port import Record
 from omnibus.errors import InvalidPayload
+from omnibus.model.base import Attributes
 from omnibus.model.codec import Event
-from omnibus.model.content import Email
+from omnibus.model.content import Email, text_of
 from omnibus.model.entities import Conversation, Message
 from omnibus.model.events import (
     ConversationClosed,
-    ConversationReopened,
     MessageAttachment,
     MessageDeleted,
     MessageEdited,
     MessageReceived,
+    MessageSent,
 )
-from router import clocks, control
+from router import breaker, clocks, control, routing, survey
 from router.state import (
     ConversationState,
     LastInbound,
     change_message,
     note_native,
     note_sent,
+    recent_messages,
     remember_message,
     with_attachment,
 )
+from router.status import CLOSED, answered, reopen
+from router.surroundings import facts_of
 from router.turn import Turn
 
-CLOSED = "closed"
+LAST_INBOUND_AUTO = "last_inbound_auto_submitted"
+"""Attribute of a conversation: the `auto_submitted` of the contact's last message, where that was not ``no``."""
 
 
 def opened_state(event: Event) -> ConversationState:
@@ -65,6 +70,10 @@ def on_received(turn: Turn, event: Event, record: Record) -> None:
         return
     turn.state.sender = data.sender or turn.state.sender
     _note_inbound(turn, message)
+    breaker.note_pace(turn, message)
+    if survey.take_answer(turn, message):
+        turn.forward(record)
+        return
     if message.auto_submitted == "no":
         _wait_for_answer(turn, message)
     _deliver(turn, message, record)
@@ -86,7 +95,17 @@ def _note_inbound(turn: Turn, message: Message) -> None:
         last_inbound_at=last,
         window_expires_at=None if window is None else clock.from_ms(clock.to_ms(last) + window),
         language=conversation.language or message.language,
+        attributes=_noted(conversation.attributes, message.auto_submitted),
     )
+
+
+def _noted(attributes: Attributes, auto_submitted: str) -> Attributes:
+    """The attributes, saying whether a machine wrote last: the sender lets no machine answer it."""
+    if auto_submitted != "no":
+        return {**attributes, LAST_INBOUND_AUTO: auto_submitted}
+    if LAST_INBOUND_AUTO not in attributes:
+        return attributes
+    return {name: value for name, value in attributes.items() if name != LAST_INBOUND_AUTO}
 
 
 def _wait_for_answer(turn: Turn, message: Message) -> None:
@@ -98,16 +117,9 @@ def _wait_for_answer(turn: Turn, message: Message) -> None:
         reopen(turn, "message")
 
 
-def reopen(turn: Turn, reason: str) -> None:
-    """It was not settled after all."""
-    turn.change(status="open", resolved_at=None, reopen_count=turn.conversation.reopen_count + 1)
-    reopened = ConversationReopened(conversation_id=turn.conversation.id, at=turn.at, reason=reason)
-    turn.publish("conversation.reopened", reopened)
-
-
 def _deliver(turn: Turn, message: Message, record: Record) -> None:
     if control.unassigned(turn):
-        control.route(turn, message)
+        routing.route(turn, message)
     elif not control.under_automation(turn):
         turn.forward(record)
     else:
@@ -120,11 +132,42 @@ def _deliver_to_automation(turn: Turn, message: Message, record: Record) -> None
         control.hand_over(turn, "loop suspected", message)
     elif message.auto_submitted != "no":
         return
-    elif control.facts_of(turn, message, None).asks_for_human:
+    elif facts_of(turn, message, None).asks_for_human:
         control.hand_over(turn, "asked for a person", message)
     else:
         turn.forward(record)
         control.await_answer(turn)
+
+
+def on_echo(turn: Turn, event: Event, record: Record) -> None:
+    """The channel shows what our side wrote: our own reply, which is known, or what somebody wrote elsewhere."""
+    data: MessageSent = event.data
+    if turn.conversation.status == CLOSED:
+        raise InvalidPayload("ce_subject", f"conversation {event.subject} is closed")
+    turn.state.activity_ms = max(turn.state.activity_ms, turn.cause.time_ms)
+    if data.message.raw_ref is not None:
+        turn.state.partition = data.message.raw_ref.partition
+    if _is_ours(turn, data.message):
+        return
+    remember_message(turn.state, data.message)
+    _on_echo(turn, data.message, record)
+
+
+def _is_ours(turn: Turn, message: Message) -> bool:
+    """Whether we sent it: the provider's id is known, or will be of a reply with the same words still on its way."""
+    native = message.native.message_id
+    if native is None:
+        return False
+    if native in turn.state.natives:
+        return True
+    known = set(turn.state.natives.values())
+    words = text_of(message.content).strip()
+    for one in reversed(recent_messages(turn.state)):
+        on_its_way = one.direction == "outbound" and one.id in turn.state.sent and one.id not in known
+        if on_its_way and words and text_of(one.content).strip() == words:
+            note_native(turn.state, native, one.id)
+            return True
+    return False
 
 
 def _on_echo(turn: Turn, message: Message, record: Record) -> None:
@@ -132,23 +175,11 @@ def _on_echo(turn: Turn, message: Message, record: Record) -> None:
     if message.native.message_id is not None:
         note_native(turn.state, message.native.message_id, message.id)
     note_sent(turn.state, message.id, message.status)
+    if message.auto_submitted == "no":
+        control.person_takes_over(turn, message.author.id if message.author.type == "agent" else None)
+        message = msgspec.structs.replace(message, author=msgspec.structs.replace(message.author, type="agent"))
     answered(turn, message)
-    if message.author.type == "agent":
-        control.person_takes_over(turn, message.author.id)
     turn.forward(record)
-
-
-def answered(turn: Turn, message: Message) -> None:
-    """We wrote. What a program sends by itself is no answer: the person still waits."""
-    conversation, at = turn.conversation, message.created_at
-    turn.change(last_outbound_at=max(at, conversation.last_outbound_at or at))
-    if message.auto_submitted != "no" or message.visibility != "public":
-        return
-    turn.change(waiting_since=None)
-    if conversation.status not in ("resolved", CLOSED):
-        turn.change(status="waiting_on_contact")
-    if message.author.type == "agent":
-        turn.change(first_response_at=conversation.first_response_at or at)
 
 
 def on_edited(turn: Turn, event: Event, record: Record) -> None:
@@ -180,7 +211,7 @@ def on_call(turn: Turn, event: Event, record: Record) -> None:
     """A call rings or went on; the first sign of one places the conversation."""
     turn.state.activity_ms = max(turn.state.activity_ms, turn.cause.time_ms)
     if control.unassigned(turn) and event.data.direction == "inbound":
-        control.route(turn, None)
+        routing.route(turn, None)
     turn.forward(record)
 
 

@@ -11,18 +11,32 @@ import msgspec
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
 from omnibus.config.errors import ConfigError, ConfigErrors, Mark
-from omnibus.config.model import AutomationConfig, Config, Route
+from omnibus.config.model import AutomationConfig, Config, QueueSettings, Route, RouteTarget, Sticky
 from omnibus.errors import Misconfigured
 from router.automations.contract import AutomationSettings
 from router.automations.registry import discover
-from router.rules.ruleset import BadRules, Rule, RuleError, RuleSet, load_rules
+from router.automations.survey import SurveySettings
+from router.calendars import Calendar
+from router.hours import CalendarSettings, calendars_of
+from router.queues import DEFAULT_QUEUE_PLAN, QueuePlan, queue_plans
+from router.rules.rule import Rule, RuleError, RuleTarget, StickyRule
+from router.rules.ruleset import BadRules, RuleSet, load_rules
 from router.rules.words import HumanWords, human_words
+from router.sections import BreakerSettings, ShadowSettings
 
 DEFAULT_QUEUE = "default"
 """Where conversations go that no rule places, when there is a queue of that name; otherwise the first queue."""
 
 WORDS = "words"
-SECTIONS: Mapping[str, Any] = {WORDS: dict[str, tuple[str, ...]]}
+CALENDARS = "calendars"
+BREAKER = "breaker"
+SHADOW = "shadow"
+SECTIONS: Mapping[str, Any] = {
+    WORDS: dict[str, tuple[str, ...]],
+    CALENDARS: dict[str, CalendarSettings],
+    BREAKER: BreakerSettings,
+    SHADOW: ShadowSettings,
+}
 """Top-level sections of the configuration that are the router's own, for `omnibus.config.load`."""
 
 DAY_MS = 86_400_000
@@ -34,6 +48,7 @@ class AccountPlan(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
     inactivity_ms: int = DAY_MS
     sends: frozenset[str] | None = None
+    has_choices: bool = True
     reply_window_ms: int | None = None
 
 
@@ -42,6 +57,7 @@ class AutomationPlan(msgspec.Struct, frozen=True, kw_only=True):
 
     hand_over_to: str
     timeout_ms: int = 60_000
+    survey: SurveySettings | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,12 +69,30 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     default_queue: str
     automations: Mapping[str, AutomationPlan] = {}
     accounts: Mapping[str, AccountPlan] = {}
+    queue_plans: Mapping[str, QueuePlan] = {}
+    calendars: Mapping[str, Calendar] = {}
+    breaker: BreakerSettings = BreakerSettings()
+    shadow: Plan | None = None
     closed_kept_ms: int = 7 * DAY_MS
     """How long a closed conversation's state is kept for late receipts and commands."""
 
     def account(self, name: str) -> AccountPlan:
         """The plan of an account; defaults for one that is no longer configured."""
         return self.accounts.get(name, _UNKNOWN_ACCOUNT)
+
+    def queue(self, name: str | None) -> QueuePlan:
+        """The plan of a queue; defaults for none, or one that is no longer configured."""
+        return self.queue_plans.get(name or "", DEFAULT_QUEUE_PLAN)
+
+    def has_target(self, target: str) -> bool:
+        """Whether there is that target (`queue:billing`)."""
+        kind, _, name = target.partition(":")
+        return self.knows_target(kind, name)
+
+    @property
+    def has_surveys(self) -> bool:
+        """Whether any queue asks how it was."""
+        return any(queue.survey is not None for queue in self.queue_plans.values())
 
     def knows_target(self, kind: str, name: str | None) -> bool:
         """Whether there is such a queue or automation."""
@@ -75,6 +109,9 @@ def plan_of(config: Config, topics: Topics, accounts: Mapping[str, Account]) -> 
         raise ConfigErrors([ConfigError(config.where("queues"), "queues", why)])
     default = default_queue(config)
     automations, errors = _automation_plans(config, default)
+    calendars, wrong_calendars = _calendars(config)
+    queues, wrong_queues = queue_plans(config, calendars)
+    errors += [*wrong_calendars, *([] if wrong_calendars else wrong_queues)]
     try:
         rules = rules_of(config)
     except ConfigErrors as wrong:
@@ -88,6 +125,9 @@ def plan_of(config: Config, topics: Topics, accounts: Mapping[str, Account]) -> 
         default_queue=default,
         automations=automations,
         accounts={name: _account_plan(account) for name, account in accounts.items()},
+        queue_plans=queues,
+        calendars=calendars,
+        breaker=config.sections.get(BREAKER) or BreakerSettings(),
     )
 
 
@@ -106,9 +146,29 @@ def rules_of(config: Config) -> RuleSet:
             queues=tuple(config.queues),
             automations=tuple(config.automations),
             words=words_of(config),
+            calendars=tuple(config.sections.get(CALENDARS) or ()),
+            surroundings=_surroundings(config),
         )
     except BadRules as bad:
         raise ConfigErrors(_located(config, error) for error in bad.errors) from None
+
+
+def _surroundings(config: Config) -> bytes:
+    """What decisions depend on besides the rules; nothing while queues and calendars are as they are by default."""
+    queues = {name: queue for name, queue in config.queues.items() if queue != QueueSettings()}
+    calendars = config.sections.get(CALENDARS)
+    return msgspec.json.encode([queues, calendars], order="deterministic") if queues or calendars else b""
+
+
+def _calendars(config: Config) -> tuple[dict[str, Calendar], list[ConfigError]]:
+    calendars: dict[str, Calendar] = {}
+    errors = []
+    for name, settings in (config.sections.get(CALENDARS) or {}).items():
+        try:
+            calendars |= calendars_of({name: settings})
+        except Misconfigured as wrong:
+            errors.append(ConfigError(config.where(wrong.setting), wrong.setting, wrong.why))
+    return calendars, errors
 
 
 def words_of(config: Config) -> HumanWords:
@@ -125,6 +185,11 @@ def rule_of(route: Route, place: str) -> Rule:
         name=route.name,
         when=route.when,
         to=route.to,
+        targets=tuple(_target_of(target) for target in route.targets),
+        split=route.split,
+        sticky=None if route.sticky is None else _sticky_of(route.sticky),
+        language=route.language,
+        attributes=route.attributes,
         priority=route.priority,
         tags=route.tags,
         skills=route.skills,
@@ -134,9 +199,22 @@ def rule_of(route: Route, place: str) -> Rule:
     )
 
 
+def _target_of(target: RouteTarget) -> RuleTarget:
+    return RuleTarget(
+        queue=target.queue,
+        priority=target.priority,
+        timeout_ms=None if target.timeout is None else int(target.timeout.total_seconds() * 1000),
+        unless=target.unless,
+    )
+
+
+def _sticky_of(sticky: Sticky) -> StickyRule:
+    return StickyRule(within_ms=int(sticky.within.total_seconds() * 1000), agent=sticky.to == "agent")
+
+
 def _located(config: Config, error: RuleError) -> ConfigError:
     mark = config.where(error.place)
-    where = f" (line {error.line}, column {error.column} of it)" if error.place.endswith(".when") else ""
+    where = f" (line {error.line}, column {error.column} of it)" if error.place.endswith((".when", ".unless")) else ""
     hint = f"did you mean {' or '.join(error.near)}?" if error.near else ""
     return ConfigError(mark, error.place, f"rule {error.rule!r}: {error.why}{where}", hint)
 
@@ -152,7 +230,12 @@ def _automation_plans(config: Config, default: str) -> tuple[dict[str, Automatio
             errors.append(_unknown_queue(config.where(path), path, queue, list(config.queues)))
         timeout = settings.timeout if isinstance(settings, AutomationSettings) else timedelta(minutes=1)
         errors += _settings_errors(config, automation)
-        plans[name] = AutomationPlan(hand_over_to=queue, timeout_ms=int(timeout.total_seconds() * 1000))
+        errors += _calendar_errors(config, automation)
+        plans[name] = AutomationPlan(
+            hand_over_to=queue,
+            timeout_ms=int(timeout.total_seconds() * 1000),
+            survey=settings if isinstance(settings, SurveySettings) else None,
+        )
     return plans, errors
 
 
@@ -162,6 +245,16 @@ def _settings_errors(config: Config, automation: AutomationConfig) -> list[Confi
     except Misconfigured as wrong:
         return [ConfigError(config.where(wrong.setting), wrong.setting, wrong.why)]
     return []
+
+
+def _calendar_errors(config: Config, automation: AutomationConfig) -> list[ConfigError]:
+    calendar, known = getattr(automation.settings, "calendar", None), config.sections.get(CALENDARS) or {}
+    if calendar is None or calendar in known:
+        return []
+    path = f"automations.{automation.name}.calendar"
+    return [
+        ConfigError(config.where(path), path, f"unknown calendar {calendar!r}", f"known: {', '.join(sorted(known))}")
+    ]
 
 
 def _unknown_queue(mark: Mark, path: str, queue: str, known: list[str]) -> ConfigError:
@@ -175,5 +268,6 @@ def _account_plan(account: Account) -> AccountPlan:
         channel=account.channel.name,
         inactivity_ms=int(account.inactivity.total_seconds() * 1000),
         sends=capabilities.sends,
+        has_choices="choices" in capabilities.supports,
         reply_window_ms=None if window is None else int(window.duration.total_seconds() * 1000),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -41,6 +41,25 @@ START_MS = 1_767_603_600_000
 """Monday 5 January 2026, 09:00 UTC."""
 
 
+class MemoryTable:
+    """The latest value of every key, as the board's readers see it (a `ReadTable`)."""
+
+    def __init__(self) -> None:
+        self._values: dict[bytes, bytes] = {}
+
+    def take(self, outs: Iterable[Out]) -> None:
+        """Read what was written on the table's topic."""
+        for out in outs:
+            if out.key is not None and out.value is not None:
+                self._values[out.key] = out.value
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._values.get(key)
+
+    def scan(self, prefix: bytes = b"", limit: int = 1_000) -> Sequence[tuple[bytes, bytes]]:
+        return sorted(item for item in self._values.items() if item[0].startswith(prefix))[:limit]
+
+
 class Rehearsal:
     """Runs one partition of the router over records, and keeps what it wrote, by topic.
 
@@ -51,6 +70,7 @@ class Rehearsal:
         self.plan = plan
         self.now_ms = now_ms
         self.backing = MemoryBacking()
+        self.table = MemoryTable()
         self.written: list[Out] = []
         self.dead: list[Out] = []
         self._spec = spec(plan.topics)
@@ -62,7 +82,15 @@ class Rehearsal:
 
     def step(self, *records: Record) -> list[Out]:
         """One step: due timers, then `records`; returns what it wrote besides dead letters."""
-        result = run(self._stage, self._spec, *records, backing=self.backing, now_ms=self.now_ms)
+        result = run(
+            self._stage,
+            self._spec,
+            *records,
+            backing=self.backing,
+            now_ms=self.now_ms,
+            tables={self.plan.topics.routing: self.table},
+        )
+        self.table.take(out for out in result.outs if out.topic == self.plan.topics.routing)
         self.dead += result.dead
         outs = [out for out in result.outs if out not in result.dead]
         self.written += outs

@@ -71,6 +71,7 @@ class RouterService:
             hand_over_to=plan.automations[config.name].hand_over_to,
             http=runtime.http,
             targets=frozenset(targets),
+            calendars=plan.calendars,
         )
         part = automation.make(config.settings, tools)
         timeout = cast(AutomationSettings, config.settings).timeout

@@ -13,7 +13,8 @@ from omnibus.model.codec import Event, decode, encode, is_known, type_of
 from omnibus.model.entities import DeliveryState, FailureReason
 from omnibus.model.events import COMMANDS, CallChanged, MessageDelivery, Reply, SinkResult
 from omnibus.stage.contract import Ctx, Timer
-from router import clocks, commands, control, messages, receipts
+from router import board, breaker, clocks, commands, control, escalation, messages, receipts, routing, sla, survey
+from router.board import LastPlace, Others
 from router.plan import Plan
 from router.state import ConversationState, packed, unpacked
 from router.turn import Cause, Turn, cause_of
@@ -32,6 +33,7 @@ Handler = Callable[[Turn, Event, Record], None]
 FROM_EVENTS: dict[str, Handler] = {
     OPENED: messages.on_opened,
     "omnibus.message.received.v1": messages.on_received,
+    "omnibus.message.sent.v1": messages.on_echo,
     "omnibus.message.edited.v1": messages.on_edited,
     "omnibus.message.deleted.v1": messages.on_deleted,
     "omnibus.message.attachment.v1": messages.on_attachment,
@@ -49,6 +51,11 @@ FROM_OUTCOMES: dict[str, Handler] = {
 TIMERS: dict[str, Callable[[Turn], None]] = {
     clocks.INACTIVITY: clocks.on_inactivity,
     control.SILENCE: clocks.on_silence,
+    control.TARGET: routing.on_target_timeout,
+    sla.SLA: escalation.on_sla,
+    escalation.AGE: escalation.on_age,
+    breaker.BREAKER: breaker.on_breaker,
+    survey.SURVEY: survey.on_survey,
 }
 
 
@@ -57,7 +64,8 @@ def spec(topics: Topics) -> StageSpec:
     return StageSpec(
         name="router",
         inputs=(topics.events, topics.commands, topics.outcomes),
-        stores=(StoreSpec(name=CONVERSATIONS), StoreSpec(name=SEEN, ttl_s=SEEN_FOR_S)),
+        stores=(StoreSpec(name=CONVERSATIONS), StoreSpec(name=SEEN, ttl_s=SEEN_FOR_S), StoreSpec(name=board.LOAD)),
+        tables=(topics.routing,),
         commit_interval_ms=20,
     )
 
@@ -67,6 +75,7 @@ class RouterStage:
 
     def __init__(self, plan: Callable[[], Plan]) -> None:
         self._plan = plan
+        self._others = Others()
 
     def process(self, record: Record, ctx: Ctx) -> None:
         """Handle one record. Raises InvalidPayload for one that is not what its topic holds."""
@@ -86,10 +95,13 @@ class RouterStage:
         if timer.kind == clocks.FORGET:
             ctx.store(CONVERSATIONS).delete(timer.key)
             return
+        if timer.kind == board.LOAD:
+            board.Board(ctx, plan.topics, self._others).publish()
+            return
         state = _load(ctx, timer.key)
         if state is not None:
             cause = Cause(id=f"timer:{timer.kind}:{timer.due_ms}", time_ms=timer.due_ms)
-            turn = Turn(ctx, plan, cause, state)
+            turn = Turn(ctx, plan, cause, state, self._others)
             control.mend_owner(turn)
             TIMERS[timer.kind](turn)
             _finish(turn)
@@ -111,7 +123,7 @@ class RouterStage:
             return
         if event.source == events.NORMALIZER:
             state.convseq = max(state.convseq, event.convseq or 0)
-        turn = Turn(ctx, plan, cause_of(event), state)
+        turn = Turn(ctx, plan, cause_of(event), state, self._others)
         control.mend_owner(turn)
         handler(turn, event, record)
         _finish(turn)
@@ -131,7 +143,7 @@ class RouterStage:
         if state is None:
             _refuse_unknown(event, ctx, plan)
             return
-        turn = Turn(ctx, plan, cause_of(event), state)
+        turn = Turn(ctx, plan, cause_of(event), state, self._others)
         control.mend_owner(turn)
         commands.carry_out(turn, event, record)
         _finish(turn)
@@ -164,8 +176,28 @@ def _load(ctx: Ctx, key: bytes) -> ConversationState | None:
 
 
 def _finish(turn: Turn) -> None:
+    if turn.state.conversation is not turn.before:
+        escalation.follow_age(turn)
+        sla.follow(turn)
+        turn.board.count(turn.before, turn.conversation)
+        _tell_place(turn)
+    elif turn.state.clocks:
+        sla.follow(turn)
     turn.snapshot()
     turn.ctx.store(CONVERSATIONS).put(turn.key, packed(turn.state))
+
+
+def _tell_place(turn: Turn) -> None:
+    """Where the contact is, for rules that bring contacts back; only when there are any."""
+    before, now = turn.before, turn.conversation
+    queue = now.queue or before.queue
+    changed = (before.queue, before.assignee) != (now.queue, now.assignee) or board.counted_in(
+        before
+    ) != board.counted_in(now)
+    if queue is None or not changed or not turn.plan.rules.asks_where_last:
+        return
+    place = LastPlace(queue=queue, agent=now.assignee or before.assignee, at_ms=turn.cause.time_ms)
+    turn.board.tell_place(now.contact_id, place)
 
 
 def _without_conversation(event: Event) -> None:

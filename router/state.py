@@ -46,13 +46,58 @@ class LastInbound(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mail: bool = False
 
 
+class Step(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which of a rule's targets the conversation waits in."""
+
+    rule: str
+    index: int
+
+
+class Clock(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One SLA clock. `used_ms` of open time had run up to `since_ms`; it stands still while `since_ms` is None.
+
+    `ended_ms` is when what it waited for happened (`met` or `breached`), or could not happen any more (neither).
+    """
+
+    metric: str
+    target_ms: int
+    due_ms: int
+    used_ms: int = 0
+    since_ms: int | None = None
+    warn_ms: int | None = None
+    warned_ms: int | None = None
+    breached: bool = False
+    met: bool = False
+    ended_ms: int | None = None
+
+
+class Pace(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How fast messages come: how many since `since_ms`, the last at `last_ms`; `tripped` while the breaker is."""
+
+    since_ms: int = 0
+    count: int = 0
+    last_ms: int = 0
+    tripped: bool = False
+
+
+class Asked(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A survey of this conversation: to be sent, or `sent_ms` ago. `agent` is who the answer is about."""
+
+    id: str
+    automation: str
+    sent_ms: int | None = None
+    agent: str | None = None
+    expired: bool = False
+
+
 class ConversationState(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The router's entry of a conversation.
 
     `partition` is the raw partition whose task owns the thread; `convseq` the last number of the normalizer's events,
     `sequence` of ours. `sent` maps our messages to how far they came, `natives` the provider's ids to ours. `human`
     is set while a person has the conversation: automations keep silent. `accepted` says whether the controller has
-    answered since it was given the conversation.
+    answered since it was given the conversation. `step` is set while a time-out for its target runs, `ageing` while
+    waiting raises the priority. `clocks` are those of the queue `sla_queue`, whose timer is due at `sla_due_ms`.
     """
 
     conversation: Conversation
@@ -68,6 +113,13 @@ class ConversationState(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_inbound: LastInbound | None = None
     human: bool = False
     accepted: bool = False
+    step: Step | None = None
+    clocks: list[Clock] = []
+    sla_queue: str | None = None
+    sla_due_ms: int | None = None
+    ageing: bool = False
+    pace: Pace | None = None
+    survey: Asked | None = None
 
 
 _pack = msgspec.msgpack.Encoder().encode

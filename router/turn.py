@@ -13,6 +13,7 @@ from omnibus.model.base import Model
 from omnibus.model.codec import Event, encode, encode_data
 from omnibus.model.entities import Conversation
 from omnibus.stage.contract import Ctx
+from router.board import Board, Others
 from router.plan import Plan
 from router.state import ConversationState
 
@@ -43,12 +44,15 @@ def cause_of(event: Event) -> Cause:
 class Turn:
     """Handles one cause. `state` is written back by `done`; the snapshot goes out when the conversation changed."""
 
-    def __init__(self, ctx: Ctx, plan: Plan, cause: Cause, state: ConversationState) -> None:
+    def __init__(
+        self, ctx: Ctx, plan: Plan, cause: Cause, state: ConversationState, others: Others | None = None
+    ) -> None:
         self.ctx = ctx
         self.plan = plan
         self.cause = cause
         self.state = state
-        self._before = state.conversation
+        self.before = state.conversation
+        self.board = Board(ctx, plan.topics, others or Others())
         self._count = 0
 
     @property
@@ -65,7 +69,7 @@ class Turn:
 
     @property
     def changed(self) -> bool:
-        return self.state.conversation is not self._before and self.state.conversation != self._before
+        return self.state.conversation is not self.before and self.state.conversation != self.before
 
     def owner_topic(self) -> str | None:
         """The topic of whoever has the conversation: its queue's, its automation's, or none."""
@@ -124,7 +128,7 @@ class Turn:
         """Publish the conversation as it is now, when this turn changed it."""
         if not self.changed:
             return
-        self.change(sequence=self._before.sequence + 1)
+        self.change(sequence=self.before.sequence + 1)
         self.ctx.emit(
             Out(
                 self.plan.topics.conversations,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Protocol
@@ -11,12 +11,24 @@ import msgspec
 
 from omnibus.config.fields import Duration, Settings, between, described
 from omnibus.http import Http
+from omnibus.model.base import Model
 from omnibus.model.codec import Event
 from omnibus.model.entities import Conversation, Message
 from omnibus.model.events import Reply, Resolve, Tag, Transfer
+from router.calendars import Calendar
 
 Command = Reply | Transfer | Tag | Resolve
 """What an automation may ask for."""
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A fact an automation tells everybody: its kind (``selfservice.viewed``) and data."""
+
+    kind: str
+    data: Model
+
+
+Answer = Command | Told
 
 
 class AutomationSettings(Settings, frozen=True, kw_only=True):
@@ -45,11 +57,16 @@ class Heard(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def message(self) -> Message | None:
-        """The newest message from the contact, None when this event is about something else."""
+        """The newest message a person wrote, None when this event is about something else."""
         own = getattr(self.event.data, "message", None)
         if isinstance(own, Message):
-            return own if own.direction == "inbound" else None
-        return next((message for message in reversed(self.recent) if message.direction == "inbound"), None)
+            return own if _by_a_person(own) else None
+        return next((message for message in reversed(self.recent) if _by_a_person(message)), None)
+
+
+def _by_a_person(message: Message) -> bool:
+    """What a machine sent is never answered by another (RFC 3834 section 2)."""
+    return message.direction == "inbound" and message.auto_submitted == "no"
 
 
 class AutomationTools(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,17 +77,18 @@ class AutomationTools(msgspec.Struct, frozen=True, kw_only=True):
     http: Http
     targets: frozenset[str] = frozenset()
     """Where conversations may be transferred to (`queue:billing` ...)."""
+    calendars: Mapping[str, Calendar] = {}
 
 
 class AutomationPart(Protocol):
     """An automation at work: one instance for each configured one, one call at a time for each conversation.
 
-    `answer` returns commands, carried out in order; none means it has nothing to say. It is called again for the same
-    event after a crash, with the same ids minted for its commands, so that the repetition has no effect. Whatever it
-    raises but Misconfigured is contained: the conversation goes to `hand_over_to`.
+    `answer` returns commands, carried out in order, and facts to tell; none means it has nothing to say. It is called
+    again for the same event after a crash, with the same ids minted for what it returns, so that the repetition has no
+    effect. Whatever it raises but Misconfigured is contained: the conversation goes to `hand_over_to`.
     """
 
-    async def answer(self, heard: Heard) -> Sequence[Command]: ...
+    async def answer(self, heard: Heard) -> Sequence[Answer]: ...
 
     async def close(self) -> None: ...
 
@@ -80,7 +98,8 @@ class Automation:
     """An automation type, declared: the `AUTOMATION` of its module.
 
     reacts_to: the event types it is called for; events of other types are passed by.
-    check: looks over the settings of one (by name) before anything starts; raises Misconfigured.
+    check: looks over the settings of one (by name) before anything starts; raises Misconfigured. Settings with a field
+        `calendar` have that checked for them.
     """
 
     name: str

@@ -19,7 +19,7 @@ from omnibus.model.codec import Event, decode, encode, type_of
 from omnibus.model.entities import Author, Conversation, Message
 from omnibus.model.events import ConversationAssigned, MessageReceived, MessageSent, Transfer
 from omnibus.telemetry import facts
-from router.automations.contract import Automation, AutomationPart, AutomationTools, Command, Heard
+from router.automations.contract import Answer, Automation, AutomationPart, AutomationTools, Command, Heard, Told
 
 MAX_KNOWN = 5_000
 """Conversations whose recent messages are kept in memory."""
@@ -86,10 +86,10 @@ class AutomationWorker:
             conversation=self._conversation(event),
             recent=tuple(recent),
         )
-        commands = await self._contained(heard)
-        return [self._command(event, index, command) for index, command in enumerate(commands[:MAX_COMMANDS])]
+        answers = await self._contained(heard)
+        return [self._out(event, index, answer) for index, answer in enumerate(answers[:MAX_COMMANDS])]
 
-    async def _contained(self, heard: Heard) -> Sequence[Command]:
+    async def _contained(self, heard: Heard) -> Sequence[Answer]:
         """The automation's answer; whatever goes wrong in it gives the conversation to its queue."""
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
@@ -120,6 +120,25 @@ class AutomationWorker:
             return event.data.conversation
         value = self._conversations.get(event.subject.encode())
         return None if value is None else msgspec.json.decode(value, type=Conversation)
+
+    def _out(self, cause: Event, index: int, answer: Answer) -> Out:
+        return self._fact(cause, index, answer) if isinstance(answer, Told) else self._command(cause, index, answer)
+
+    def _fact(self, cause: Event, index: int, told: Told) -> Out:
+        """A fact for everybody: the router republishes it with the conversation's events."""
+        event = Event(
+            id=ids.derive("evt", self._tools.name, cause.id, index),
+            type=f"omnibus.{told.kind}.v1",
+            source=events.SINKS,
+            subject=cause.subject,
+            time=cause.time,
+            data=told.data,
+            origin=cause.origin,
+            correlationid=cause.correlationid,
+            causationid=cause.id,
+            traceparent=cause.traceparent,
+        )
+        return encode(event, self._topics.outcomes)
 
     def _command(self, cause: Event, index: int, command: Command) -> Out:
         """A command whose id follows from its cause: when the same event is answered again, nothing is done twice."""

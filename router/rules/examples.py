@@ -14,15 +14,19 @@ import msgspec
 import yaml
 
 from omnibus import clock
+from omnibus.bus.topics import Topics
 from omnibus.config.model import Config
 from omnibus.errors import Misconfigured
 from omnibus.model.base import Attributes
 from omnibus.model.content import Attachment, Content, Email, Text
 from omnibus.model.entities import Author, ChannelIdentity, Conversation, Message, Related
+from router.around import Around
+from router.board import LastPlace
 from router.control import no_automation
-from router.plan import rules_of
+from router.placement import Place, Placing
+from router.plan import Plan, plan_of
 from router.rules.facts import Facts
-from router.rules.ruleset import RuleSet, Verdict
+from router.rules.ruleset import Verdict
 
 MAX_BYTES = 1_000_000
 _MONDAY_NOON = datetime.fromisoformat("2026-01-05T15:00:00+00:00")
@@ -30,7 +34,10 @@ _MONDAY_NOON = datetime.fromisoformat("2026-01-05T15:00:00+00:00")
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A first message. `at` is when it is routed."""
+    """A first message. `at` is when it is routed.
+
+    `load` says how full queues are, `last_queue` where the contact was a day ago.
+    """
 
     text: str = ""
     subject: str | None = None
@@ -50,6 +57,9 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     follow_up: bool = False
     reopen_count: int = 0
     origin: str = "live"
+    load: dict[str, int] = {}
+    paused: tuple[str, ...] = ()
+    last_queue: str | None = None
     at: Annotated[datetime, msgspec.Meta(tz=True)] = _MONDAY_NOON
 
 
@@ -62,6 +72,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tags: tuple[str, ...] | None = None
     skills: tuple[str, ...] | None = None
     language: str | None = None
+    overflow_after: str | None = None
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -86,30 +97,63 @@ def load_examples(path: Path) -> list[Example]:
         raise Misconfigured(str(path), " ".join(str(error).split())[:500]) from None
 
 
-def outcome(rules: RuleSet, given: Given) -> Verdict:
-    """What the rules say of a described message."""
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a described message: what the rules said, and where that led."""
+
+    verdict: Verdict
+    place: Place
+
+
+def outcome(plan: Plan, given: Given) -> Outcome:
+    """What becomes of a described message."""
     message = _message(given)
+    around = _around(plan, given)
     facts = Facts(
         conversation=_conversation(given),
         message=message,
         sender=_identity(given),
         now_ms=clock.to_ms(given.at),
-        words=rules.words,
+        words=plan.rules.words,
         origin=given.origin,
+        around=around,
     )
-    return rules.decide(facts, no_automation(given.origin, False, message))
+    barred = no_automation(given.origin, False, message)
+    verdict = plan.rules.decide(facts, barred)
+    placing = Placing(
+        around=around,
+        default=plan.default_queue,
+        skills=frozenset(verdict.skills),
+        barred=barred,
+        known=plan.has_target,
+    )
+    return Outcome(verdict=verdict, place=placing.of_verdict(verdict, lambda guard: plan.rules.holds(guard, facts)))
 
 
-def differences(rules: RuleSet, example: Example) -> list[str]:
+def _around(plan: Plan, given: Given) -> Around:
+    at_ms = clock.to_ms(given.at)
+    last = None if given.last_queue is None else LastPlace(queue=given.last_queue, at_ms=at_ms - 86_400_000)
+    return Around(
+        now_ms=at_ms,
+        queues={name: plan.queue(name) for name in plan.queues},
+        calendars=plan.calendars,
+        loads=lambda: given.load,
+        paused=lambda: frozenset(given.paused),
+        last_place=lambda: last,
+    )
+
+
+def differences(plan: Plan, example: Example) -> list[str]:
     """How the decision differs from what is expected; empty when it does not."""
-    verdict = outcome(rules, example.given)
+    came = outcome(plan, example.given)
+    verdict, place = came.verdict, came.place
     found = {
-        "to": verdict.to,
+        "to": place.to,
         "rule": verdict.rule,
-        "priority": verdict.priority or example.given.priority,
+        "priority": place.priority or verdict.priority or example.given.priority,
         "tags": tuple(dict.fromkeys((*example.given.tags, *verdict.tags))),
         "skills": verdict.skills,
         "language": verdict.language or example.given.language,
+        "overflow_after": place.overflow_after,
     }
     expected = msgspec.structs.asdict(example.expect)
     wrong = [
@@ -126,11 +170,11 @@ def _plain(value: Any) -> str:
 
 def run(config: Config, path: str | None = None) -> list[dict[str, Any]]:
     """Results of the examples in `path`, or of ``NAME.examples.yaml`` beside the configuration ``NAME.yaml``."""
-    rules = rules_of(config)
+    plan = plan_of(config, Topics(config.prefix), {})
     file = Path(path) if path is not None else beside(config)
     rows = []
     for example in load_examples(file):
-        wrong = differences(rules, example)
+        wrong = differences(plan, example)
         rows.append({"name": example.name, "result": "failed" if wrong else "ok", "why": "; ".join(wrong)})
     return rows
 

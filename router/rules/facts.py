@@ -18,6 +18,7 @@ from omnibus import clock
 from omnibus.model.base import Attributes, Scalar
 from omnibus.model.content import Email, text_of
 from omnibus.model.entities import ChannelIdentity, Conversation, Message
+from router.around import NOTHING, Around
 from router.rules.words import HumanWords, normalised
 
 MAX_TEXT = 10_000
@@ -25,7 +26,7 @@ MAX_TEXT = 10_000
 MAX_ITEMS = 64
 _INPUT_CHARS = 200
 
-Value = str | bool | int | datetime | list[str] | dict[str, str]
+Value = str | bool | int | datetime | list[str] | dict[str, str] | dict[str, bool] | dict[str, int]
 
 
 def clean(text: str | None, limit: int = MAX_TEXT) -> str:
@@ -56,12 +57,14 @@ class Facts:
         now_ms: int,
         words: HumanWords,
         origin: str = "live",
+        around: Around = NOTHING,
     ) -> None:
         self.conversation = conversation
         self.message = message
         self.sender = sender or next(iter(conversation.participants), None)
         self.now_ms = now_ms
         self.origin = origin
+        self.around = around
         self._words = words
 
     @cached_property
@@ -114,6 +117,13 @@ VARIABLES: dict[str, Variable] = {
     "account": Variable("string", "the channel account's name", lambda f: f.conversation.channel_account_id),
     "origin": Variable("string", "`live`, `backfill`, `replay` or `synthetic`", lambda f: f.origin),
     "now": Variable("timestamp", "when the message is routed", lambda f: clock.from_ms(f.now_ms)),
+    "calendar.open": Variable("map(string, bool)", "which calendars are open now", lambda f: f.around.open_calendars()),
+    "queue.open": Variable(
+        "map(string, bool)", "which queues are within their hours and not paused", lambda f: f.around.open_queues()
+    ),
+    "queue.load": Variable(
+        "map(string, int)", "open conversations in each queue, over all partitions", lambda f: f.around.loads()
+    ),
     "message.text": Variable("string", "what the message says, without quotations", lambda f: f.text),
     "message.subject": Variable("string", "the mail's or conversation's subject", lambda f: f.subject),
     "message.words": Variable(
@@ -176,6 +186,9 @@ VARIABLES: dict[str, Variable] = {
         lambda f: clean(f.conversation.referral.source if f.conversation.referral else None),
     ),
     "contact.id": Variable("string", "the contact's id", lambda f: f.conversation.contact_id),
+    "contact.last_queue": Variable(
+        "string", "the queue of the contact's last conversation, or ''", lambda f: f.around.last_queue()
+    ),
     "contact.name": Variable("string", "the name the channel shows", lambda f: f.of_sender(lambda s: s.display_name)),
     "contact.username": Variable("string", "the user name on the channel", lambda f: f.of_sender(lambda s: s.username)),
     "contact.address": Variable(
@@ -197,6 +210,8 @@ _TYPES = {
     "timestamp": cel.Type.TIMESTAMP,
     "list(string)": cel.Type.List(cel.Type.STRING),
     "map(string, string)": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+    "map(string, bool)": cel.Type.Map(cel.Type.STRING, cel.Type.BOOL),
+    "map(string, int)": cel.Type.Map(cel.Type.STRING, cel.Type.INT),
 }
 TYPES = {name: _TYPES[variable.type] for name, variable in VARIABLES.items()}
 
@@ -208,6 +223,6 @@ def as_input(value: Value) -> Scalar:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict):
-        value = [f"{key}={item}" for key, item in value.items()]
+        value = [f"{key}={_word(item)}" for key, item in value.items()]
     text = value if isinstance(value, str) else ", ".join(value)
     return text if len(text) <= _INPUT_CHARS else text[: _INPUT_CHARS - 1] + "…"

@@ -4,60 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from difflib import get_close_matches
 
 import msgspec
 
 from omnibus.errors import OmnibusError
-from omnibus.model.base import Attributes, Model, Scalar
+from omnibus.model import ids
+from omnibus.model.base import Attributes, Scalar
 from omnibus.model.entities import Tried
+from router.board import LastPlace
 from router.rules.compiler import BadCondition, Condition, Conditions, Patterns, condition_of
 from router.rules.facts import VARIABLES, Facts, as_input
+from router.rules.rule import Known, Rule, RuleError, RuleTarget, key_errors, repeated, rule_errors
 from router.rules.tokens import variables_in
 from router.rules.words import HumanWords, shipped_words
 
 MAX_TRIED = 100
 MAX_RULES = 5_000
-PRIORITIES = ("low", "normal", "high", "urgent")
-
-
-class Rule(Model, frozen=True, kw_only=True):
-    """A rule as it is written: when `when` holds, what to set and where to go.
-
-    Without `to`, and with `go_on`, the rules below are tried too; what several rules set adds up, and the later wins.
-    With `stop` none is, target or not. `place` names the rule for error messages (`routes.3`).
-    """
-
-    name: str
-    when: str = "true"
-    to: str | None = None
-    priority: str | None = None
-    tags: tuple[str, ...] = ()
-    skills: tuple[str, ...] = ()
-    language: str | None = None
-    attributes: Attributes = {}
-    go_on: bool = False
-    stop: bool = False
-    place: str = ""
-
-    @property
-    def ends(self) -> bool:
-        return self.stop or (self.to is not None and not self.go_on)
-
-
-class RuleError(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wrong with a rule. `place` is its path in the configuration; line and column count within the value."""
-
-    place: str
-    rule: str
-    why: str
-    line: int = 1
-    column: int = 1
-    near: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        meant = f" (did you mean {' or '.join(repr(name) for name in self.near)}?)" if self.near else ""
-        return f"{self.place}: rule {self.rule!r}, line {self.line}, column {self.column}: {self.why}{meant}"
 
 
 class BadRules(OmnibusError):
@@ -69,10 +31,15 @@ class BadRules(OmnibusError):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules say of a message. `to` is a target (`queue:billing`, `automation:faq`, `drop`, `hold`)."""
+    """What the rules say of a message. `to` is a target (`queue:billing`, `automation:faq`, `drop`, `hold`).
+
+    With `targets` it is the first of those. `agent` is who had the contact's last conversation.
+    """
 
     to: str
     rule: str | None
+    targets: tuple[RuleTarget, ...] = ()
+    agent: str | None = None
     tried: tuple[Tried, ...]
     inputs: dict[str, Scalar]
     errors: tuple[str, ...] = ()
@@ -93,13 +60,18 @@ class RuleSet:
         words: HumanWords,
         conditions: Conditions,
         reads: Sequence[frozenset[str]],
+        guards: Mapping[str, Conditions],
+        surroundings: bytes,
     ) -> None:
         self.rules = tuple(rules)
         self.default = default
         self.words = words
-        self.version = _version(rules, default, words)
+        self.version = _version(rules, default, words, surroundings)
+        self.by_name = {rule.name: rule for rule in rules}
         self._conditions = conditions
+        self._guards = guards
         self._reads = tuple(reads)
+        self.asks_where_last = any("contact.last_queue" in one for one in reads)
         self._read_until = _running_union(reads)
         self._missed = tuple(Tried(target=rule.name, result="not_matched") for rule in rules)
 
@@ -114,6 +86,10 @@ class RuleSet:
             if walk.passes(place, outcomes[place]):
                 break
         return walk.verdict()
+
+    def holds(self, guard: str, facts: Facts) -> bool:
+        """Whether the `unless` of a target holds; one that cannot be evaluated does not."""
+        return self._guards[guard].outcomes(facts).get(0) is True
 
     def reads(self, place: int) -> frozenset[str]:
         """The variables that a rule's condition uses."""
@@ -138,7 +114,7 @@ class _Walk:
         self._tried: dict[int, Tried] = {}
         self._errors: list[str] = []
         self._matched: list[Rule] = []
-        self._end: Rule | None = None
+        self._end: _Way | None = None
         self._seen = len(rules.rules)
 
     def passes(self, place: int, outcome: bool | str) -> bool:
@@ -148,16 +124,43 @@ class _Walk:
             self._errors.append(rule.name)
             self._tried[place] = Tried(target=rule.name, result="error", why=str(outcome))
             return False
-        if self._no_automation is not None and (rule.to or "").startswith("automation:"):
-            self._tried[place] = Tried(target=rule.name, result="skipped", why=self._no_automation)
+        way = self._way(rule) if rule.leads_somewhere else None
+        if isinstance(way, str):
+            self._tried[place] = Tried(target=rule.name, result="skipped", why=way)
             return False
         self._tried[place] = Tried(target=rule.name, result="matched", why=self._because(place))
         self._matched.append(rule)
-        if rule.to is not None:
-            self._end = rule
+        if way is not None:
+            self._end = way
         if rule.ends:
             self._seen = place + 1
         return rule.ends
+
+    def _way(self, rule: Rule) -> _Way | str:
+        """Where the rule leads this conversation; the reason, when it leads nowhere now."""
+        if rule.targets:
+            return _Way(rule=rule, to=f"queue:{rule.targets[0].queue}")
+        if rule.sticky is not None:
+            place = self._facts.around.sticky_place(rule.sticky.within_ms, frozenset(rule.skills))
+            return place if isinstance(place, str) else _back_to(place, rule)
+        to = self._drawn(rule.split) if rule.split else rule.to
+        if to is None or (self._no_automation is not None and to.startswith("automation:")):
+            return self._no_automation or "no part of the split is left"
+        return _Way(rule=rule, to=to)
+
+    def _drawn(self, split: Mapping[str, int]) -> str | None:
+        """The part of a split that a conversation falls to: always the same one while the weights are."""
+        barred = self._no_automation is not None
+        parts = {to: weight for to, weight in split.items() if not (barred and to.startswith("automation:"))}
+        total = sum(parts.values())
+        if not total:
+            return None
+        at = int(ids.derive("split", self._facts.conversation.id)[-12:], 16) % total
+        for to, weight in parts.items():
+            at -= weight
+            if at < 0:
+                return to
+        return None
 
     def _because(self, place: int) -> str | None:
         values = [f"{name} = {as_input(self._facts.value(name))!r}" for name in sorted(self._rules.reads(place))]
@@ -173,8 +176,10 @@ class _Walk:
     def verdict(self) -> Verdict:
         end = self._end
         return Verdict(
-            to=end.to if end is not None and end.to is not None else self._rules.default,
-            rule=end.name if end is not None else None,
+            to=self._rules.default if end is None else end.to,
+            rule=None if end is None else end.rule.name,
+            targets=() if end is None else end.rule.targets,
+            agent=None if end is None else end.agent,
             tried=self._listed(),
             inputs={name: as_input(self._facts.value(name)) for name in self._rules.read_until(self._seen)},
             errors=tuple(self._errors[:MAX_TRIED]),
@@ -184,6 +189,19 @@ class _Walk:
             language=_last([rule.language for rule in self._matched]),
             attributes={name: value for rule in self._matched for name, value in rule.attributes.items()},
         )
+
+
+class _Way(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a rule leads."""
+
+    rule: Rule
+    to: str
+    agent: str | None = None
+
+
+def _back_to(place: LastPlace, rule: Rule) -> _Way:
+    agent = place.agent if rule.sticky is not None and rule.sticky.agent else None
+    return _Way(rule=rule, to=f"queue:{place.queue}", agent=agent)
 
 
 def _running_union(reads: Sequence[frozenset[str]]) -> list[tuple[str, ...]]:
@@ -198,10 +216,10 @@ def _last(values: Sequence[str | None]) -> str | None:
     return next((value for value in reversed(values) if value is not None), None)
 
 
-def _version(rules: Sequence[Rule], default: str, words: HumanWords) -> str:
+def _version(rules: Sequence[Rule], default: str, words: HumanWords, surroundings: bytes) -> str:
     plain = [msgspec.structs.replace(rule, place="") for rule in rules]
     content = msgspec.json.encode([plain, default, words.phrases], order="deterministic")
-    return "rules_" + hashlib.sha256(content).hexdigest()[:12]
+    return "rules_" + hashlib.sha256(content + surroundings).hexdigest()[:12]
 
 
 def load_rules(
@@ -211,21 +229,63 @@ def load_rules(
     queues: Collection[str],
     automations: Collection[str],
     words: HumanWords | None = None,
+    calendars: Collection[str] | None = None,
+    surroundings: bytes = b"",
 ) -> RuleSet:
-    """Check and compile. Raises BadRules with every error found. Without `words`, the shipped lists."""
-    known = {"queue": queues, "automation": automations}
-    errors = [error for rule in rules for error in _target_errors(rule, known)] + _repeated(rules)
+    """Check and compile. Raises BadRules with every error found. Without `words`, the shipped lists.
+
+    `surroundings` is what decisions depend on besides the rules (queues, calendars), for the version.
+    """
+    known = {"queue": queues, "automation": automations, **({} if calendars is None else {"calendar": calendars})}
+    errors = [error for rule in rules for error in rule_errors(rule, known)] + list(repeated(rules))
     if len(rules) > MAX_RULES:
         errors.append(RuleError(place="routes", rule="", why=f"more than {MAX_RULES} rules"))
-    patterns = Patterns()
-    conditions: list[Condition] = []
+    loading = _Loading(known)
     for rule in rules:
+        loading.rule(rule)
+    errors += loading.errors
+    if errors:
+        raise BadRules(errors)
+    reads = [_read_by(rule) for rule in rules]
+    conditions = Conditions(loading.conditions, loading.patterns)
+    return RuleSet(rules, default, words or shipped_words(), conditions, reads, loading.guards, surroundings)
+
+
+def _read_by(rule: Rule) -> frozenset[str]:
+    looked_up = {"contact.last_queue"} if rule.sticky is not None else set()
+    return frozenset(variables_in(rule.when, VARIABLES.__contains__) | looked_up)
+
+
+class _Loading:
+    """Compiles the conditions of rules one by one, and collects what is wrong with them."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+        self.patterns = Patterns()
+        self.conditions: list[Condition] = []
+        self.guards: dict[str, Conditions] = {}
+        self.errors: list[RuleError] = []
+
+    def rule(self, rule: Rule) -> None:
+        """Compile a rule's condition, and those of its targets."""
+        condition = self._compiled(rule, "when", rule.when, self.patterns)
+        if condition is not None:
+            self.conditions.append(condition)
+        for index, target in enumerate(rule.targets):
+            if target.unless is not None and target.unless not in self.guards:
+                patterns = Patterns()
+                guard = self._compiled(rule, f"targets.{index}.unless", target.unless, patterns)
+                if guard is not None:
+                    self.guards[target.unless] = Conditions([guard], patterns)
+
+    def _compiled(self, rule: Rule, field: str, text: str, patterns: Patterns) -> Condition | None:
+        self.errors += key_errors(rule, field, text, self._known)
         try:
-            conditions.append(condition_of(rule.when, patterns))
+            return condition_of(text, patterns)
         except BadCondition as bad:
-            errors += [
+            self.errors += [
                 RuleError(
-                    place=f"{rule.place}.when",
+                    place=f"{rule.place}.{field}",
                     rule=rule.name,
                     why=problem.why,
                     line=problem.line,
@@ -234,43 +294,4 @@ def load_rules(
                 )
                 for problem in bad.problems
             ]
-    if errors:
-        raise BadRules(errors)
-    reads = [frozenset(variables_in(rule.when, VARIABLES.__contains__)) for rule in rules]
-    return RuleSet(rules, default, words or shipped_words(), Conditions(conditions, patterns), reads)
-
-
-def _repeated(rules: Sequence[Rule]) -> list[RuleError]:
-    seen: set[str] = set()
-    errors = []
-    for rule in rules:
-        if rule.name in seen:
-            errors.append(RuleError(place=f"{rule.place}.name", rule=rule.name, why="another rule has this name"))
-        seen.add(rule.name)
-    return errors
-
-
-def _target_errors(rule: Rule, known: Mapping[str, Collection[str]]) -> list[RuleError]:
-    errors = []
-    if rule.to is not None and (why := target_error(rule.to, known)) is not None:
-        near = tuple(get_close_matches(rule.to, targets(known), n=3, cutoff=0.6))
-        errors.append(RuleError(place=f"{rule.place}.to", rule=rule.name, why=why, near=near))
-    if rule.priority is not None and rule.priority not in PRIORITIES:
-        why = f"unknown priority {rule.priority!r}; accepted: {', '.join(PRIORITIES)}"
-        errors.append(RuleError(place=f"{rule.place}.priority", rule=rule.name, why=why))
-    return errors
-
-
-def targets(known: Mapping[str, Collection[str]]) -> list[str]:
-    """Every target there is."""
-    return [f"{kind}:{name}" for kind, names in known.items() for name in sorted(names)] + ["drop", "hold"]
-
-
-def target_error(target: str, known: Mapping[str, Collection[str]]) -> str | None:
-    """What is wrong with a target, None when nothing is."""
-    if target in ("drop", "hold"):
-        return None
-    kind, _, name = target.partition(":")
-    if kind not in known:
-        return f"unknown target {target!r}; accepted: queue:NAME, automation:NAME, drop, hold"
-    return None if name in known[kind] else f"unknown {kind} {name!r}"
+            return None

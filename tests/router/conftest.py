@@ -10,7 +10,8 @@ import pytest
 from omnibus.bus.topics import Topics
 from router.plan import AccountPlan, AutomationPlan, Plan
 from router.rehearsal import ACCOUNT, Rehearsal
-from router.rules.ruleset import Rule, load_rules
+from router.rules.rule import Rule
+from router.rules.ruleset import load_rules
 
 QUEUES = ("general", "billing")
 AUTOMATIONS = ("faq",)

@@ -12,7 +12,7 @@ from omnibus.model.entities import Author, Controller
 from omnibus.model.events import Reply, Resolve, Transfer
 from router.plan import Plan
 from router.rehearsal import Rehearsal, a_reply
-from router.rules.ruleset import Rule
+from router.rules.rule import Rule
 
 FAQ = Controller(type="automation", id="faq")
 BILLING = Controller(type="queue", id="billing")

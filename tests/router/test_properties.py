@@ -13,7 +13,8 @@ from omnibus.model.content import Text
 from omnibus.model.events import Reopen, Resolve, Tag, Transfer
 from router.plan import AccountPlan, AutomationPlan, Plan
 from router.rehearsal import ACCOUNT, Rehearsal, a_reply
-from router.rules.ruleset import Rule, load_rules
+from router.rules.rule import Rule
+from router.rules.ruleset import load_rules
 
 QUEUES = ("general", "billing")
 PLAN = Plan(

@@ -12,7 +12,7 @@ from omnibus.model.entities import Author, Controller
 from omnibus.model.events import Resolve
 from router.plan import Plan
 from router.rehearsal import Rehearsal, a_reply, conversation_id
-from router.rules.ruleset import Rule
+from router.rules.rule import Rule
 
 
 def test_a_first_message_brings_the_conversation_to_its_queue(router: Rehearsal) -> None:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from omnibus.bus.topics import Topics
 from omnibus.cli.plugins import known_types, settings_of
 from omnibus.config.errors import ConfigErrors
 from omnibus.config.load import load, loads
 from omnibus.config.model import Config
 from omnibus.errors import Misconfigured
-from router.plan import SECTIONS, rules_of
+from router.plan import SECTIONS, plan_of, rules_of
 from router.rules.check import check
 from router.rules.examples import Example, beside, differences, load_examples, run
 from router.rules.facts import VARIABLES
@@ -22,16 +23,16 @@ EXAMPLES = load_examples(FOLDER / "omnibus.examples.yaml")
 
 @pytest.fixture(scope="module")
 def config() -> Config:
-    return load(FOLDER / "omnibus.yaml", env={}, settings_of=settings_of, known_types=known_types)
+    return load(FOLDER / "omnibus.yaml", env={}, settings_of=settings_of, known_types=known_types, sections=SECTIONS)
 
 
 def configured(text: str) -> Config:
-    return loads(text, settings_of=settings_of, known_types=known_types)
+    return loads(text, settings_of=settings_of, known_types=known_types, sections=SECTIONS)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_the_shipped_example(config: Config, example: Example) -> None:
-    assert differences(rules_of(config), example) == []
+    assert differences(plan_of(config, Topics(), {}), example) == []
 
 
 def test_examples_are_found_beside_the_configuration(config: Config) -> None:

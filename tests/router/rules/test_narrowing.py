@@ -16,7 +16,8 @@ from omnibus.model.entities import Author, Message
 from router.rehearsal import START_MS, a_conversation, an_identity
 from router.rules.facts import TYPES, VARIABLES, Facts
 from router.rules.narrowing import Need, needs_of
-from router.rules.ruleset import Rule, load_rules
+from router.rules.rule import Rule
+from router.rules.ruleset import load_rules
 from router.rules.words import shipped_words
 
 

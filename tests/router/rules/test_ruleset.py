@@ -14,7 +14,8 @@ from omnibus.model.content import Attachment, Email, Text
 from omnibus.model.entities import Author, Conversation, Message
 from router.rehearsal import START_MS, a_conversation, an_identity
 from router.rules.facts import VARIABLES, Facts
-from router.rules.ruleset import BadRules, Rule, RuleSet, load_rules
+from router.rules.rule import Rule
+from router.rules.ruleset import BadRules, RuleSet, load_rules
 from router.rules.words import shipped_words
 
 
@@ -205,7 +206,7 @@ def test_every_variable_can_be_read_and_is_of_its_type() -> None:
         "int": "{} >= 0",
         "timestamp": "{} >= timestamp('1970-01-01T00:00:00Z')",
         "list(string)": "size({}) >= 0",
-        "map(string, string)": "size({}) >= 0",
+        **dict.fromkeys(("map(string, string)", "map(string, bool)", "map(string, int)"), "size({}) >= 0"),
     }
     for name, variable in VARIABLES.items():
         rules = rule_set(rule(of_type[variable.type].format(name, name)))

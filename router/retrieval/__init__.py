@@ -1,0 +1,1 @@
+"""Finding the answer to a question: questions and answers from files, and a small lexical index over them."""
