@@ -1,0 +1,64 @@
+"""Files of a message on their way out."""
+
+from __future__ import annotations
+
+from omnibus.blobs import BlobMissing, BlobStore
+from omnibus.errors import Refused
+from omnibus.model.content import Attachment, AttachmentRef, Media
+from omnibus.model.entities import Message
+
+_UNREACHABLE = frozenset({"expired", "blocked", "too_large"})
+
+
+def files_of(message: Message) -> tuple[Attachment, ...]:
+    """The attachments in the order they are to be sent: the one the content names comes first.
+
+    Raises Refused when the content names one that is not there.
+    """
+    if not isinstance(message.content, Media):
+        return message.attachments
+    named = [one for one in message.attachments if one.id == message.content.attachment_id]
+    if not named:
+        raise Refused("MEDIA_NOT_REACHABLE", "the message names an attachment that it does not have")
+    return (named[0], *(one for one in message.attachments if one is not named[0]))
+
+
+def mime_of(attachment: Attachment) -> str:
+    """The bare media type."""
+    return attachment.mime.partition(";")[0].strip().lower()
+
+
+def reference(attachment: Attachment, max_bytes: int) -> AttachmentRef:
+    """Where the bytes are. Raises Refused when they are nowhere, or too many."""
+    if attachment.ref is None or attachment.state in _UNREACHABLE:
+        raise Refused("MEDIA_NOT_REACHABLE", "the bytes of an attachment are not there")
+    if (attachment.size or 0) > max_bytes:
+        raise _too_large(attachment, max_bytes)
+    return attachment.ref
+
+
+async def bytes_of(blobs: BlobStore, attachment: Attachment, max_bytes: int) -> bytes:
+    """The bytes of a stored file. Its size is counted, whatever the attachment says. Raises Refused."""
+    ref = reference(attachment, max_bytes)
+    if ref.scheme != "object":
+        raise Refused("MEDIA_NOT_REACHABLE", "the file is not in the store")
+    data = bytearray()
+    try:
+        async for chunk in blobs.open(ref.uri):
+            data += chunk
+            if len(data) > max_bytes:
+                raise _too_large(attachment, max_bytes)
+    except BlobMissing as missing:
+        raise Refused("MEDIA_NOT_REACHABLE", str(missing)) from None
+    return bytes(data)
+
+
+def safe_name(attachment: Attachment, otherwise: str = "file") -> str:
+    """A name that fits into a header or an address, whatever somebody called the file."""
+    given = attachment.file_name or ""
+    name = "".join("_" if sign in '"\\/' or not sign.isprintable() else sign for sign in given)
+    return name[:200].strip(". ") or otherwise
+
+
+def _too_large(attachment: Attachment, max_bytes: int) -> Refused:
+    return Refused("MEDIA_TOO_LARGE", f"the channel takes at most {max_bytes} bytes of {mime_of(attachment)}")

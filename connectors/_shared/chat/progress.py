@@ -1,0 +1,45 @@
+"""A message that leaves in several pieces, of which each is sent once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+Piece = TypeVar("Piece")
+
+REMEMBERED = 1_000
+"""Messages sent in part that are kept in mind; beyond it the oldest would begin again."""
+
+
+class Progress:
+    """What was sent of messages whose sending broke off, for providers that know no idempotency key.
+
+    It lasts as long as this process; a piece whose answer was lost is sent again.
+    """
+
+    def __init__(self) -> None:
+        self._begun: OrderedDict[str, list[Sequence[str]]] = OrderedDict()
+
+    async def send(
+        self, message_id: str, pieces: Sequence[Piece], send: Callable[[Piece], Awaitable[Sequence[str]]]
+    ) -> tuple[str, ...]:
+        """Send the pieces that have not been sent yet; the native ids of all. Raises what `send` raises."""
+        done = self._begun.pop(message_id, [])
+        try:
+            for piece in pieces[len(done) :]:
+                done.append(await send(piece))
+        except BaseException:
+            if done:
+                self._remember(message_id, done)
+            raise
+        return tuple(native_id for ids in done for native_id in ids)
+
+    def has_begun(self, message_id: str) -> bool:
+        """Whether a piece of the message has left already."""
+        return message_id in self._begun
+
+    def _remember(self, message_id: str, done: list[Sequence[str]]) -> None:
+        self._begun[message_id] = done
+        while len(self._begun) > REMEMBERED:
+            self._begun.popitem(last=False)
