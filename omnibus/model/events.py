@@ -441,12 +441,17 @@ CLOSE_THREAD = _type("control_record", "close_thread")
 
 
 class Outbound(Model, frozen=True, kw_only=True):
-    """A message on its way to a channel, with what the sender needs to address it."""
+    """A message on its way to a channel, with what the sender needs to address it.
+
+    `after` is what the contact wrote last, as far as it is known: some providers want what came with it (LINE's reply
+    token) to be given back.
+    """
 
     message: Message
     conversation: Conversation
     recipient: ChannelIdentity
     command_id: str | None = None
+    after: Message | None = None
 
 
 OUTBOUND = _type("message", "outbound")
