@@ -26,10 +26,14 @@ class AttachmentRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplyWindow(msgspec.Struct, frozen=True, kw_only=True):
-    """How long after the contact's last message free replies may be sent; `template_after`: templates after that."""
+    """How long after the contact's last message free replies may be sent; `template_after`: templates after that.
+
+    A thread whose key holds one of `not_for` has no window: answers in public beside direct messages, for example.
+    """
 
     duration: timedelta
     template_after: bool = False
+    not_for: tuple[str, ...] = ()
 
 
 class ProviderRetry(msgspec.Struct, frozen=True, kw_only=True):

@@ -106,6 +106,8 @@ def _check_window(outbound: Outbound, capabilities: Capabilities, now: datetime)
     last = outbound.conversation.last_inbound_at
     is_template = isinstance(outbound.message.content, Template)
     window = capabilities.reply_window
+    if window is not None and any(part in outbound.conversation.thread_key for part in window.not_for):
+        return
     if last is None:
         if not capabilities.outbound_first and not (window and window.template_after and is_template):
             raise Refused("OUTSIDE_ALLOWED_SENDING_WINDOW", "the contact has not written yet")

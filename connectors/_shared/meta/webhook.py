@@ -6,7 +6,7 @@ https://developers.facebook.com/docs/graph-api/webhooks/getting-started
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,14 +28,16 @@ https://developers.facebook.com/docs/graph-api/webhooks/getting-started#event-no
 def meta_webhook(
     addresses: Callable[[Request], Sequence[str]],
     address: Callable[[Any], str | None],
-    secret_fields: Sequence[str] = ("app_secret", "previous_app_secret"),
+    attributes: Callable[[Request, Any], Mapping[str, str]] = lambda _request, _settings: {},
 ) -> Webhook:
-    """The webhook of an app; all its accounts get their events at the same address."""
+    """The webhook of an app; all its accounts get their events at the same address.
+
+    Its accounts' settings have an `app_secret`, a `previous_app_secret` while it is being reset, and a `verify_token`.
+    """
 
     def verify(request: Request, settings: Any) -> Verdict:
         """The body is signed with the app secret, hexadecimal HMAC SHA-256 behind ``sha256=``."""
-        given = [getattr(settings, field) for field in secret_fields]
-        secrets = [secret for secret in given if secret is not None]
+        secrets = [secret for secret in (settings.app_secret, settings.previous_app_secret) if secret is not None]
         signatures.check_hmac(secrets, request.body, request.header(SIGNATURE), prefix="sha256=")
         return "hmac"
 
@@ -45,6 +47,7 @@ def meta_webhook(
         secret_params=frozenset({VERIFY_TOKEN}),
         addresses=addresses,
         address=address,
+        attributes=attributes,
     )
 
 

@@ -98,6 +98,15 @@ def test_a_file_we_do_not_have_cannot_be_sent(outbound: Any, state: str) -> None
     assert refusal(outbound(attachments=(attachment("image/png", 1, state),)), capabilities) == "MEDIA_NOT_REACHABLE"
 
 
+def test_an_answer_in_public_has_no_window(outbound: Any) -> None:
+    """One channel may hold direct messages, which have a window, and comments, which have none."""
+    day = Capabilities(
+        sends=frozenset({"text"}), reply_window=ReplyWindow(duration=timedelta(days=1), not_for=(":comment:",))
+    )
+    passes(outbound(talk={"thread_key": "page:comment:17"}), day, timedelta(days=2))
+    assert refusal(outbound(), day, timedelta(days=2)) == "OUTSIDE_ALLOWED_SENDING_WINDOW"
+
+
 def test_a_reply_after_the_window_is_refused(outbound: Any) -> None:
     day = Capabilities(sends=frozenset({"text", "template"}), reply_window=ReplyWindow(duration=timedelta(days=1)))
     passes(outbound(), day, timedelta(hours=23, minutes=59))

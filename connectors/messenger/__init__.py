@@ -1,0 +1,1 @@
+"""Facebook Messenger, and what people write on a page."""
