@@ -57,9 +57,19 @@ def send(turn: Turn, reply: Reply, command_id: str | None = None, part: str | No
     answered(turn, message)
     turn.publish("message.sent", MessageSent(message=message, command_id=command_id))
     recipient = turn.state.sender or turn.conversation.participants[0]
-    outbound = Outbound(message=message, conversation=turn.conversation, recipient=recipient, command_id=command_id)
+    outbound = Outbound(
+        message=message,
+        conversation=turn.conversation,
+        recipient=recipient,
+        command_id=command_id,
+        after=_last_of_contact(turn),
+    )
     turn.send(OUTBOUND, outbound, turn.plan.topics.outbound(turn.conversation.channel))
     return message
+
+
+def _last_of_contact(turn: Turn) -> Message | None:
+    return next((each for each in reversed(recent_messages(turn.state)) if each.direction == "inbound"), None)
 
 
 def _message_of(turn: Turn, reply: Reply, part: str | None) -> Message:
