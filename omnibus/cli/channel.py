@@ -76,7 +76,7 @@ def show_channel(name: str, as_json: bool) -> None:
 def capabilities_of(one: Channel) -> dict[str, Any]:
     """What the channel declares, as plain data in a stable order; what says nothing is left out."""
     plain = msgspec.to_builtins(one.capabilities)
-    plain["emits"] = [kind.__name__.lower() for kind in one.emits]
+    plain["emits"] = [str(kind.__struct_config__.tag) for kind in one.emits]
     plain["receives"] = list(one.receive)
     ordered = {key: value if key == "attachments" else _sorted(value) for key, value in plain.items()}
     return {key: value for key, value in ordered.items() if value not in (None, [], ())}

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @json_option
 @look_options
 def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
-    """Say what is wrong in the configuration: all of it, with file, line and column, rules and examples of `when`
-    conditions compiled. Nothing is sent and nothing is changed. Exit code 2 when something is wrong, 1 when the
-    configuration is fine but another side (--live) is not."""
+    """Say what is wrong in the configuration: all of it, with file, line and column; the rules' conditions are
+    compiled, too. Nothing is sent and nothing is changed.
+
+    Exit code 2 when something is wrong, 1 when the configuration is fine but another side (--live) is not."""
     from omnibus.cli.rules import check_rules
 
     try:

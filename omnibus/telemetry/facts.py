@@ -39,16 +39,16 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
 def emit(fact: Fact) -> None:
     """Write the fact's line and count it."""
     if logs.writes(fact.level):
-        getattr(structlog.get_logger(), fact.level)(_name(type(fact)), **msgspec.structs.asdict(fact))
+        getattr(structlog.get_logger(), fact.level)(name_of(type(fact)), **msgspec.structs.asdict(fact))
     if fact.counter is None:
-        metrics.current().count("facts", _name(type(fact)), by=fact.times)
+        metrics.current().count("facts", name_of(type(fact)), by=fact.times)
         return
     labels = (fact.fixed.get(label) or str(getattr(fact, label)) for label in metrics.COUNTERS[fact.counter][1])
     metrics.current().count(fact.counter, *labels, by=fact.times)
 
 
 @cache
-def _name(kind: type[Fact]) -> str:
+def name_of(kind: type[Fact]) -> str:
     """``PayloadParked`` is logged as ``payload parked``."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", kind.__name__).lower()
 
