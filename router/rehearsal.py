@@ -31,6 +31,7 @@ from omnibus.model.events import (
     MessageReceived,
     Reply,
 )
+from omnibus.stage.step import due_timers
 from omnibus.testing.memory_state import MemoryBacking, run
 from router.plan import Plan
 from router.stage import RouterStage, spec
@@ -71,6 +72,7 @@ class Rehearsal:
         self.now_ms = now_ms
         self.backing = MemoryBacking()
         self.table = MemoryTable()
+        self.partition = 0
         self.written: list[Out] = []
         self.dead: list[Out] = []
         self._spec = spec(plan.topics)
@@ -89,6 +91,7 @@ class Rehearsal:
             backing=self.backing,
             now_ms=self.now_ms,
             tables={self.plan.topics.routing: self.table},
+            partition=self.partition,
         )
         self.table.take(out for out in result.outs if out.topic == self.plan.topics.routing)
         self.dead += result.dead
@@ -97,9 +100,12 @@ class Rehearsal:
         return outs
 
     def later(self, by: timedelta) -> list[Out]:
-        """Let time pass, and fire what is due then."""
+        """Let time pass, and fire what is due then, and what those timers make due."""
         self.now_ms += int(by.total_seconds() * 1000)
-        return self.step()
+        outs = self.step()
+        while due_timers(self.backing, self.now_ms, 1):
+            outs += self.step()
+        return outs
 
     def on(self, topic: str) -> list[Event]:
         """Everything written on a topic, decoded."""

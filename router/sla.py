@@ -100,7 +100,8 @@ def _should_run(conversation: Conversation, metric: str) -> bool:
         return False
     if metric == RESOLUTION:
         return conversation.status not in PAUSING
-    return conversation.waiting_since is not None
+    answered_before = conversation.first_response_at is not None
+    return conversation.waiting_since is not None and answered_before is (metric == NEXT_RESPONSE)
 
 
 def _wound(turn: Turn, metric: str, one: Clock | None) -> Clock | None:
