@@ -138,7 +138,7 @@ def post(scope: Scope, value: Value) -> Iterator[AnyEvent]:
     if _is_ours(scope, value):
         return
     place = Place(ours=scope.page, where="post", id=value.post_id)
-    social = Social(kind="post", text=value.message or "", permalink=_permalink(value) or value.link)
+    social = Social(kind="post", text=value.message or "", permalink=_permalink(value))
     yield from _changed(scope, value, place, value.post_id, social)
 
 

@@ -33,7 +33,6 @@ MIMES: Mapping[str, str] = {
     "audio": "audio/mp4",
     "file": "application/octet-stream",
     "share": "application/octet-stream",
-    "post": "application/octet-stream",
     "ig_post": "application/octet-stream",
     "story_mention": "application/octet-stream",
     "reel": "video/mp4",

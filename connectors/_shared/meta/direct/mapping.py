@@ -15,7 +15,7 @@ from connectors._shared.meta.reading import AnyId, facts, read
 from omnibus import clock
 from omnibus.channel.events import AnyEvent, Deletion, Delivery, Edit, Message, Party, Reaction
 from omnibus.model.base import Attributes, Timestamp
-from omnibus.model.content import Content, FormField, FormResponse, Postback, System, Text, Unsupported
+from omnibus.model.content import Content, FormField, FormResponse, Item, Postback, Product, System, Text, Unsupported
 from omnibus.model.entities import Referral
 from omnibus.model.raw import RawEvent
 
@@ -52,7 +52,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True):
     def customer(self) -> Somebody:
         """Whoever of the two is not us."""
         sender = self.header.sender
-        return self.header.recipient if sender.id is None or str(sender.id) == self.ours else sender
+        is_us = sender.id is not None and str(sender.id) == self.ours
+        return self.header.recipient if is_us or (sender.id is None and not sender.user_ref) else sender
 
     @property
     def place(self) -> Place:
@@ -124,7 +125,7 @@ def message(scope: Scope, json: msgspec.Raw) -> Iterator[AnyEvent]:
         participants=(scope.party,) if sent.is_echo else (),
         direction="outbound" if sent.is_echo else "inbound",
         own=sent.is_echo and _is_own(scope, sent),
-        content=unsupported if sent.is_unsupported else said.content,
+        content=unsupported if sent.is_unsupported else _asked_about(sent, said.content),
         attachments=said.attachments,
         in_reply_to=sent.reply_to.mid if sent.reply_to else None,
         referral=_referral(scope, sent.referral),
@@ -137,6 +138,14 @@ def message(scope: Scope, json: msgspec.Raw) -> Iterator[AnyEvent]:
             ),
         },
     )
+
+
+def _asked_about(sent: payload.Message, content: Content) -> Content:
+    """A question from the page of a product is about that product."""
+    product = sent.referral.product if sent.referral else None
+    if product is None or product.id is None or not isinstance(content, Text):
+        return content
+    return Product(item=Item(native_id=str(product.id), name=product.title), text=content.text)
 
 
 def _is_own(scope: Scope, sent: payload.Message) -> bool:

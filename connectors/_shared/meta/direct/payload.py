@@ -117,6 +117,7 @@ class Referral(Foreign, frozen=True, kw_only=True):
     ad_id: AnyId | None = None
     referer_uri: str | None = None
     ads_context_data: AdsContext | None = None
+    product: Element | None = None
 
 
 class Message(Foreign, frozen=True, kw_only=True):
