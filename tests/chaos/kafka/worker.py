@@ -1,0 +1,109 @@
+"""The processes of the chaos run: the real normalizer and the real router on Kafka, to be killed and stopped at random.
+
+This one only imports everything, and forks a process for each line of JSON on its stdin: that is fast enough to break
+something every moment. It prints the new process's id; the process makes the file `ready` when it works. `rejects` makes the broker refuse some batches (as it would refuse one too large for a
+topic's limit); `mutation` names a defect of `mutations.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import random
+import signal
+import sys
+import traceback
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+
+from normalizer.service import NormalizerService
+from omnibus.blobs import open_blobs
+from omnibus.bus.kafka import KafkaBus, Limits, produce
+from omnibus.bus.kafka.wire import Tp
+from omnibus.bus.topics import Topics
+from omnibus.cli.assemble import accounts_of
+from omnibus.cli.settings import configuration
+from omnibus.http import Http
+from omnibus.runtime import Runtime
+from router.service import RouterService
+
+sys.path.insert(0, str(Path(__file__).parent))
+import mutations  # type: ignore[import-not-found]  # noqa: E402  # beside this file, which is no package
+
+MESSAGE_TOO_LARGE = 10
+
+
+def make_bus(settings: dict[str, Any]) -> KafkaBus:
+    return KafkaBus(
+        settings["addresses"],
+        topics=Topics(settings["prefix"]),
+        blobs=open_blobs(f"file:{settings['folder']}/blobs"),
+        limits=msgspec.convert(settings["limits"], Limits),
+        state_dir=Path(settings["state"]),
+    )
+
+
+def reject_some(share: float) -> None:
+    """The broker's answer for some batches is an error, and they are not stored."""
+    send = produce.try_produce
+
+    async def with_rejects(wire: Any, lane: Any, txn_id: str | None, data: dict[Tp, bytes], timeout_s: float) -> Any:
+        rejected = {tp for tp in data if txn_id is not None and random.random() < share}
+        answers = await send(
+            wire, lane, txn_id, {tp: batch for tp, batch in data.items() if tp not in rejected}, timeout_s
+        )
+        return answers | dict.fromkeys(rejected, (MESSAGE_TOO_LARGE, -1))
+
+    produce.try_produce = with_rejects
+
+
+async def main(settings: dict[str, Any]) -> None:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    reject_some(settings["rejects"])
+    if settings["mutation"]:
+        mutations.apply(settings["mutation"])
+    config = configuration(Path(settings["config"]))
+    bus = make_bus(settings)
+    inactivity = timedelta(seconds=settings["inactivity_s"])
+    accounts = {name: replace(account, inactivity=inactivity) for name, account in accounts_of(config).items()}
+    async with Http() as http:
+        await bus.open()
+        blobs = open_blobs(f"file:{settings['folder']}/blobs")
+        runtime = Runtime(
+            config=config, topics=Topics(settings["prefix"]), bus=bus, blobs=blobs, http=http, accounts=accounts
+        )
+        for service in (RouterService(runtime), NormalizerService(runtime)):
+            await service.start()
+        Path(settings["ready"]).touch()
+        await asyncio.Event().wait()
+
+
+def fork(settings: dict[str, Any]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(settings["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.close(0)
+    try:
+        random.seed()
+        asyncio.run(main(settings))
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the killed
+    gc.freeze()
+    for line in sys.stdin:
+        print(fork(json.loads(line)), flush=True)
