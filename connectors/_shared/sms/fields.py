@@ -32,6 +32,14 @@ class Fields:
         value = self._quoted.get(name)
         return self._plain.get(name) if value is None else unquoted(value, self._charset)
 
+    def get_in(self, name: str, charset: str) -> str | None:
+        """The value of a field, its bytes read in another charset than the rest."""
+        value = self._quoted.get(name)
+        if value is not None:
+            return unquoted(value, charset)
+        plain = self._plain.get(name)
+        return None if plain is None else plain.encode("utf-8", "replace").decode(charset, "replace")
+
     def text(self, name: str) -> str:
         """The value of a field, empty when there is no such field."""
         return self.get(name) or ""
@@ -42,6 +50,11 @@ class Fields:
 
     def names(self) -> list[str]:
         return [*self._quoted, *(name for name in self._plain if name not in self._quoted)]
+
+
+def query_fields(query: str, charset: str = "utf-8") -> Fields:
+    """The fields of a query as it was written. Raises InvalidPayload when there are more than 500."""
+    return Fields(_quoted(query.encode("utf-8", "replace"), charset), {}, charset)
 
 
 def fields_of(raw: RawEvent, charset: str = "utf-8") -> Fields:

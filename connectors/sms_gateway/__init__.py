@@ -1,0 +1,1 @@
+"""Any SMS gateway that speaks plain HTTP, described by its settings."""
