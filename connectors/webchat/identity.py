@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import timedelta
 
 import msgspec
 
-from connectors._shared.live.signing import DAY_S, LiveSigner, is_number
+from connectors._shared.live.signing import DAY_S, LiveSigner, is_number, is_users_signature
 from connectors.webchat.protocol import UserClaim
 from omnibus.channel.receive import Unverified
 
@@ -80,8 +78,7 @@ def new_visitor() -> str:
 def verified(visitor: str, claim: UserClaim | None, identity_secret: str | None) -> Visitor:
     """The visitor with what the page says of them. Raises IdentityRefused for a user id without its signature.
 
-    The signature is HMAC-SHA256(identity_secret, user_id) in hex, as Intercom and Chatwoot have it. Name and address
-    are not covered by it: they are shown as said, and prove nothing.
+    Name and address are not covered by it: they are shown as said, and prove nothing.
     """
     if claim is None:
         return Visitor(id=visitor)
@@ -89,7 +86,6 @@ def verified(visitor: str, claim: UserClaim | None, identity_secret: str | None)
         return Visitor(id=visitor, name=claim.name, email=claim.email)
     if identity_secret is None or claim.hmac is None:
         raise IdentityRefused("a user id needs its signature")
-    expected = hmac.new(identity_secret.encode(), claim.user_id.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected, claim.hmac.lower()):
+    if not is_users_signature(identity_secret, claim.user_id, claim.hmac):
         raise IdentityRefused("the signature of the user id is wrong")
     return Visitor(id=visitor, user=claim.user_id, name=claim.name, email=claim.email)

@@ -16,6 +16,7 @@ from connectors._shared.live.frames import (
     OlderHistory,
     PersonTyping,
     Ping,
+    Place,
     Pong,
     Postback,
     Problem,
@@ -138,7 +139,7 @@ class LiveChat(ABC):
         match frame:
             case Ping():
                 self.send(Pong())
-            case Say() | Choice() | Postback() | Receipt() | UnknownFrame():
+            case Say() | Choice() | Postback() | Place() | Receipt() | UnknownFrame():
                 await self._store(frame, data)
             case OlderHistory() | PersonTyping() if self.thread is None:
                 self._hello_first()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from connectors._shared.live.frames import Choice, Postback, Receipt, Said, Say, UnknownFrame, UploadedFile
+from connectors._shared.live.frames import Choice, Place, Postback, Receipt, Said, Say, UnknownFrame, UploadedFile
 from omnibus.channel.events import Delivery, Media
 from omnibus.errors import InvalidPayload
 from omnibus.model import content as c
@@ -27,6 +27,8 @@ def content_of(frame: Said) -> c.Content:
             return c.ChoiceResponse(option_id=frame.option_id, title=frame.title or None)
         case Postback():
             return c.Postback(payload=frame.payload, title=frame.title or None)
+        case Place():
+            return c.Location(lat=frame.lat, lon=frame.lon, name=frame.name or None, address=frame.address or None)
         case UnknownFrame():
             return c.Unsupported(native_type=frame.type)
 
@@ -38,7 +40,7 @@ def media_of(frame: Said) -> tuple[Media, ...]:
 
 def answered_by(frame: Said) -> str | None:
     """The native id of what a frame answers."""
-    return frame.in_reply_to if isinstance(frame, (Say, Choice)) else None
+    return frame.in_reply_to if isinstance(frame, (Say, Choice, Place)) else None
 
 
 def deliveries(raw: RawEvent, thread: str, receipt: Receipt) -> Iterator[Delivery]:

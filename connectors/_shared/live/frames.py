@@ -70,6 +70,17 @@ class Postback(Frame, frozen=True, kw_only=True, tag="postback"):
     title: Short = ""
 
 
+class Place(Frame, frozen=True, kw_only=True, tag="location"):
+    """The person shows where something is, in WGS 84 degrees."""
+
+    id: Id
+    lat: Annotated[float, Meta(ge=-90, le=90)]
+    lon: Annotated[float, Meta(ge=-180, le=180)]
+    name: Short = ""
+    address: Short = ""
+    in_reply_to: EntryId | None = None
+
+
 class Receipt(Frame, frozen=True, kw_only=True, tag="receipt"):
     """Entries of our side reached the person (`delivered`) or were on the screen (`read`)."""
 
@@ -101,7 +112,7 @@ class UnknownFrame(msgspec.Struct, frozen=True, kw_only=True):
     id: Id
 
 
-Said = Say | Choice | Postback | UnknownFrame
+Said = Say | Choice | Postback | Place | UnknownFrame
 """Frames with an id of their own: what the person adds to the conversation."""
 StoredFrame = Said | Receipt
 

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from connectors._shared.live.frames import Author, Choice, Entry, Postback, Say, ShownFile, ShownOption
+from connectors._shared.live.frames import Author, Choice, Entry, Place, Postback, Say, ShownFile, ShownOption
 from connectors._shared.live.history import entry_key
 from connectors._shared.live.signing import LiveSigner
 from omnibus import clock
@@ -15,7 +15,7 @@ from omnibus.model.content import Attachment, text_of
 from omnibus.model.entities import Message
 
 
-def person_entry(frame: Say | Choice | Postback, at_ms: int, author: Author) -> Entry:
+def person_entry(frame: Say | Choice | Postback | Place, at_ms: int, author: Author) -> Entry:
     """The history entry of what a person did; `author` is what the protocol calls them."""
     key = entry_key(at_ms, frame.id)
     match frame:
@@ -29,6 +29,9 @@ def person_entry(frame: Say | Choice | Postback, at_ms: int, author: Author) -> 
             return Entry(key=key, id=frame.id, author=author, text=words, in_reply_to=frame.in_reply_to)
         case Postback():
             return Entry(key=key, id=frame.id, author=author, text=frame.title)
+        case Place():
+            words = frame.name or frame.address or f"{frame.lat:.5f}, {frame.lon:.5f}"
+            return Entry(key=key, id=frame.id, author=author, text=words, in_reply_to=frame.in_reply_to)
 
 
 def message_entry(message: Message) -> Entry:
