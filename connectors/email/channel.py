@@ -26,7 +26,7 @@ CHANNEL = Channel(
     emits=frozenset({Message, Delivery}),
     map=map_mail,
     threads=threads,
-    receive={"smtp": ".receive:SmtpListener"},
+    receive={"smtp": ".receive:SmtpListener", "imap": ".imap.receive:ImapReceiver"},
     send=".send:EmailSender",
     inactivity=timedelta(days=14),
 )

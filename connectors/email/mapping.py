@@ -16,7 +16,7 @@ from connectors.email.mail import MAX_TEXT, Mail, read_mail
 from connectors.email.threads import links_of, names_of, weak_link_of
 from omnibus.channel.events import AnyEvent, Delivery, Media, Message, Party
 from omnibus.model.base import Attributes, MessageStatus
-from omnibus.model.content import Email, MailAddress
+from omnibus.model.content import Email, MailAddress, Unsupported
 from omnibus.model.entities import FailureReason, Quoted
 from omnibus.model.raw import RawEvent
 
@@ -55,6 +55,9 @@ def threads(_raw: RawEvent) -> tuple[str, ...]:
 def map_mail(raw: RawEvent) -> Iterator[AnyEvent]:
     """Reports on our own mails become deliveries, everything else a message: nothing is dropped."""
     mail = read_mail(raw.body)
+    if (problem := raw.attributes.get("problem")) is not None:
+        yield unfetched(raw, mail, problem)
+        return
     report = read_report(mail)
     target = minted(report.original_id) if report and report.original_id else None
     if report is not None and target is not None and report.failures:
@@ -97,6 +100,29 @@ def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
         weak_link=weak_link_of(mail) if verdict.kind in ("no", "auto_reply") else None,
         own=looped and _is_marked(mail),
         attributes=_attributes(mail, verdict, looped),
+    )
+
+
+def unfetched(raw: RawEvent, mail: Mail, problem: str) -> Message:
+    """A mail of which only the header could be had: its subject and sender are told, and why there is no more."""
+    size = raw.attributes.get("size", "0")
+    known = (
+        f"{raw.account}/{raw.attributes.get('folder')}/{raw.attributes.get('uidvalidity')}/{raw.attributes.get('uid')}"
+    )
+    why = f"larger than the account's max_size ({size} bytes)" if problem == "too_large" else "could not be fetched"
+    sender = mail.sender
+    return Message(
+        thread=MAILBOX,
+        at=_sent_at(raw, mail),
+        native_id=mail.message_id or f"imap:{place}",
+        sender=_party(sender) if sender is not None else _nobody(raw),
+        content=Unsupported(native_type="email", summary=f"{mail.subject[:200]} (the mail {why})".strip()),
+        subject=mail.subject[:MAX_TEXT] or None,
+        in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
+        auto_submitted=auto_submitted(mail, None).kind,
+        links=links_of(mail, recipients_of(raw, mail)),
+        names=names_of(mail),
+        attributes={"problem": problem},
     )
 
 

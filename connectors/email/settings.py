@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from omnibus.config.fields import (
+    ClientSecret,
     Duration,
     EmailAddress,
     FilePath,
     Host,
     Password,
+    PollEvery,
     Port,
+    RefreshToken,
     Settings,
     Size,
+    Url,
     between,
     described,
 )
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class ListenSettings(Settings, frozen=True, kw_only=True):
@@ -62,6 +70,70 @@ class OutgoingSettings(Settings, frozen=True, kw_only=True):
     )
 
 
+class OauthSettings(Settings, frozen=True, kw_only=True):
+    """How a token for XOAUTH2 is had: a refresh token that was granted once, and where it is exchanged."""
+
+    token_url: Annotated[
+        Url, described("Where tokens are issued.", example="https://login.example.com/oauth2/v2.0/token")
+    ]
+    client_id: Annotated[str, described("OAuth client id.")]
+    client_secret: Annotated[ClientSecret | None, described("OAuth client secret, where the client has one.")] = None
+    refresh_token: Annotated[RefreshToken, described("OAuth refresh token of the mailbox.")]
+    scope: Annotated[str | None, described("Scope to ask for, where the provider wants one.")] = None
+
+
+class BackfillSettings(Settings, frozen=True, kw_only=True):
+    """Mail that was there before: taken once, marked `origin=backfill`. Give one of both bounds."""
+
+    since: Annotated[date | None, described("Mail that arrived on this day or later.", example="2026-01-31")] = None
+    count: Annotated[int | None, Meta(ge=1, le=10_000_000), described("So many of the newest mails.")] = None
+
+    def __post_init__(self) -> None:
+        if (self.since is None) == (self.count is None):
+            raise ValueError("give either since or count")
+
+
+class ImapSettings(Settings, frozen=True, kw_only=True):
+    """A mailbox that is read by IMAP (the extra `omnibus[imap]`)."""
+
+    host: Annotated[Host, described("IMAP server.", example="imap.example.com")]
+    port: Annotated[Port, described("Port of the IMAP server.")] = 993
+    tls: Annotated[bool, described("Encrypt the connection; `false` is for servers on this machine.")] = True
+    user: Annotated[str, described("Login name.", example="help@example.com")]
+    password: Annotated[Password | None, described("Password or app password; not with `oauth`.")] = None
+    oauth: Annotated[OauthSettings | None, described("Log in with XOAUTH2 (Google, Microsoft).")] = None
+    folders: Annotated[
+        tuple[str, ...], Meta(min_length=1, max_length=50), described("Folders to read; the first is watched.")
+    ] = ("INBOX",)
+    after: Annotated[
+        str,
+        Meta(pattern=r"^(?:leave|flag|delete|move:.{1,200})$"),
+        described("What happens to a mail once the log has it: leave, flag (as read), delete, or move:FOLDER."),
+    ] = "leave"
+    backfill: Annotated[BackfillSettings | None, described("Take mail that was there before, once.")] = None
+    max_size: Annotated[
+        Size, between("1KB", "1GB"), described("Larger mails are recorded without their body.", example="50MB")
+    ] = 50_000_000
+    idle: Annotated[
+        Duration, between("1s", "29m"), described("How often to renew the wait for news (IDLE).", example="9m")
+    ] = timedelta(minutes=9)
+    poll_every: Annotated[PollEvery, between("1s", "1d")] = timedelta(minutes=1)
+    timeout: Annotated[Duration, between("1s", "10m"), described("How long to wait for the server.", example="1m")] = (
+        timedelta(minutes=1)
+    )
+
+    def __post_init__(self) -> None:
+        if (self.password is None) == (self.oauth is None):
+            raise ValueError("give either password or oauth")
+        if any(_CONTROL.search(name) for name in (*self.folders, self.after, self.user)):
+            raise ValueError("names have no control characters")
+
+    @property
+    def move_to(self) -> str | None:
+        """The folder that mails go to once the log has them."""
+        return self.after.removeprefix("move:") if self.after.startswith("move:") else None
+
+
 class EmailSettings(Settings, frozen=True, kw_only=True):
     """One mailbox: who it is, how mail comes in, and how answers leave."""
 
@@ -71,4 +143,10 @@ class EmailSettings(Settings, frozen=True, kw_only=True):
         described("Addresses of this mailbox; mail to others is refused.", example="help@example.com"),
     ]
     smtp: Annotated[ListenSettings | None, described("Take mail by SMTP or LMTP.")] = None
+    imap: Annotated[ImapSettings | None, described("Read a mailbox by IMAP.")] = None
     outgoing: Annotated[OutgoingSettings | None, described("Send answers through this server.")] = None
+
+    @property
+    def receive(self) -> Sequence[str]:
+        """The ways in that this mailbox uses."""
+        return [name for name in ("smtp", "imap") if getattr(self, name) is not None]
