@@ -109,10 +109,10 @@ def events_of(
 
 def message(scope: Scope, json: msgspec.Raw) -> Iterator[AnyEvent]:
     sent = read(json, payload.Message, "messaging.message", lax=True)
+    sender = scope.us(sent.app_id) if sent.is_echo else scope.party
     if sent.is_deleted:
-        yield Deletion(
-            thread=scope.place.thread, at=scope.at, native_id=f"{sent.mid}:deleted", target=sent.mid, sender=scope.party
-        )
+        native_id = f"{sent.mid}:deleted"
+        yield Deletion(thread=scope.place.thread, at=scope.at, native_id=native_id, target=sent.mid, sender=sender)
         return
     said = said_by(sent, scope.at)
     unsupported = Unsupported(native_type="message", summary=sent.text)
@@ -121,7 +121,7 @@ def message(scope: Scope, json: msgspec.Raw) -> Iterator[AnyEvent]:
         thread=scope.place.thread,
         at=scope.at,
         native_id=sent.mid,
-        sender=scope.us(sent.app_id) if sent.is_echo else scope.party,
+        sender=sender,
         participants=(scope.party,) if sent.is_echo else (),
         direction="outbound" if sent.is_echo else "inbound",
         own=sent.is_echo and _is_own(scope, sent),
