@@ -1,0 +1,1 @@
+"""LINE: the Messaging API of an official account."""
