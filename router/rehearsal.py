@@ -31,7 +31,7 @@ from omnibus.model.events import (
     MessageReceived,
     Reply,
 )
-from omnibus.stage.step import due_timers
+from omnibus.stage.step import due_timers, prefix_end
 from omnibus.testing.memory_state import MemoryBacking, run
 from router.plan import Plan
 from router.stage import RouterStage, spec
@@ -40,25 +40,24 @@ CHANNEL = "webchat"
 ACCOUNT = "site-chat"
 START_MS = 1_767_603_600_000
 """Monday 5 January 2026, 09:00 UTC."""
+_LAST = b"\xff" * 129
 
 
 class MemoryTable:
     """The latest value of every key, as the board's readers see it (a `ReadTable`)."""
 
     def __init__(self) -> None:
-        self._values: dict[bytes, bytes] = {}
+        self._values = MemoryBacking()
 
     def take(self, outs: Iterable[Out]) -> None:
         """Read what was written on the table's topic."""
-        for out in outs:
-            if out.key is not None and out.value is not None:
-                self._values[out.key] = out.value
+        self._values.apply({out.key: out.value for out in outs if out.key is not None})
 
     def get(self, key: bytes) -> bytes | None:
         return self._values.get(key)
 
     def scan(self, prefix: bytes = b"", limit: int = 1_000) -> Sequence[tuple[bytes, bytes]]:
-        return sorted(item for item in self._values.items() if item[0].startswith(prefix))[:limit]
+        return self._values.scan(prefix, prefix_end(prefix) if prefix else _LAST, limit)
 
 
 class Rehearsal:
@@ -106,6 +105,10 @@ class Rehearsal:
         while due_timers(self.backing, self.now_ms, 1):
             outs += self.step()
         return outs
+
+    def forget(self) -> None:
+        """Forget what was written, for runs of which only the state matters."""
+        self.written.clear()
 
     def on(self, topic: str) -> list[Event]:
         """Everything written on a topic, decoded."""

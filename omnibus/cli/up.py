@@ -31,20 +31,35 @@ def up(configure: Configure) -> None:
     Without a configuration: a web chat, a webhook and a mail listener on localhost, two queues, and JSON lines files.
     """
     started = time.monotonic()
-    run_until_stopped(serve(configure(), STAGES, announce=lambda config: _announce(config, started)))
+    work = serve(configure(), STAGES, announce=lambda config: _announce(config, started), reread=configure)
+    run_until_stopped(work)
 
 
 @click.command()
 @click.argument("stage", type=click.Choice(STAGES))
 @click.option("--health", "health", metavar="HOST:PORT", help="Serve /health and /metrics there.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes to start.")
 @config_options
-def run(configure: Configure, stage: str, health: str | None) -> None:
-    """Start one stage of the configuration, as a cluster runs them: any number of processes share the work."""
+def run(configure: Configure, stage: str, health: str | None, workers: int) -> None:
+    """Start one stage of the configuration, as a cluster runs them: any number of processes share the work.
+
+    With several workers the first serves --health at its port, the next at the port after it, and so on.
+    """
     started = time.monotonic()
     address = _address(health)
+    if workers > 1:
+        from omnibus.cli.workers import run_workers
+
+        raise SystemExit(run_workers(workers, lambda number: _work(configure(), stage, address, number)))
     run_until_stopped(
         serve(configure(), (stage,), health=address, announce=lambda config: _announce_stage(config, stage, started))
     )
+
+
+def _work(config: Config, stage: str, address: tuple[str, int] | None, number: int) -> None:
+    """What each of several workers does."""
+    mine = None if address is None else (address[0], address[1] + number)
+    run_until_stopped(serve(config, (stage,), health=mine))
 
 
 def _address(text: str | None) -> tuple[str, int] | None:
@@ -72,15 +87,40 @@ async def serve(
     *,
     announce: Callable[[Config], None] = lambda config: None,
     health: tuple[str, int] | None = None,
+    reread: Configure | None = None,
 ) -> None:
-    """Run these stages until SIGINT or SIGTERM, then drain them front to back within the configured time."""
+    """Run these stages until SIGINT or SIGTERM, then drain them front to back within the configured time.
+
+    On SIGHUP the configuration is read again (with `reread`), and the stages that can take a new one while they run do.
+    """
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, stages, health=health):
+    async with running(config, stages, health=health) as services:
+        if reread is not None:
+            loop.add_signal_handler(signal.SIGHUP, _reload, reread, services)
         announce(config)
         await stopped.wait()
+
+
+def _reload(reread: Configure, services: Sequence[Service]) -> None:
+    """Take a new configuration where that is possible; one that is wrong changes nothing."""
+    import structlog
+
+    from omnibus.config.errors import ConfigErrors
+    from omnibus.errors import OmnibusError
+
+    log = structlog.get_logger("omnibus")
+    try:
+        config = reread()
+        for one in services:
+            if hasattr(one, "reload"):
+                one.reload(config)
+    except (ConfigErrors, OmnibusError) as wrong:
+        log.error("configuration not taken", why=str(wrong))
+    else:
+        log.info("configuration taken")
 
 
 @asynccontextmanager

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import msgspec
 
 from omnibus.config.fields import Duration, Settings, between, described
-from omnibus.http import Http
 from omnibus.model.base import Model
 from omnibus.model.codec import Event
 from omnibus.model.entities import Conversation, Message
 from omnibus.model.events import Reply, Resolve, Tag, Transfer
+
+if TYPE_CHECKING:
+    from omnibus.http import Http
 from router.calendars import Calendar
 
 Command = Reply | Transfer | Tag | Resolve

@@ -144,7 +144,7 @@ def score_of(text: str, low: int, high: int, *, strict: bool = False) -> tuple[i
     value, rest = _first_value(said)
     if value is None or not low <= value <= high:
         return None
-    comment = _OF.sub("", rest).strip(" \t\n.,;:!-–—") or None
+    comment = _OF.sub("", rest).lstrip(" \t\n.,;:!*)-–—").rstrip(" \t\n*") or None
     return None if strict and comment else (value, comment)
 
 

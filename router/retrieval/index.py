@@ -111,7 +111,7 @@ class Index:
 def features_of(text: str) -> dict[str, float]:
     """The telling words of a text and the letter sequences in them, with their shares."""
     words = normalised(text).split()
-    telling = [word for word in words if word not in _STOP] or words
+    telling = [_singular(word) for word in words if word not in _STOP] or words
     features: dict[str, float] = defaultdict(float)
     for word in telling:
         features[word] += _SHARE_OF_WORDS
@@ -119,6 +119,11 @@ def features_of(text: str) -> dict[str, float]:
         for gram in grams:
             features[gram] += (1 - _SHARE_OF_WORDS) / len(grams)
     return {feature: min(share, 1.0) for feature, share in features.items()}
+
+
+def _singular(word: str) -> str:
+    """Without the plural that English, Portuguese and Spanish share."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _grams(word: str) -> list[str]:

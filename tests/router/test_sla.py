@@ -114,6 +114,7 @@ def test_each_further_answer_has_its_own_clock(make: Callable[..., Rehearsal]) -
 
     assert told(router) == [
         ("met", "first_response", 0),
+        ("warning", "next_response", 107.5),
         ("met", "next_response", 108),
         ("warning", "next_response", 215.5),
         ("breached", "next_response", 218),
@@ -196,14 +197,12 @@ def test_after_an_outage_everything_is_told_once_with_the_time_it_was_due(make: 
     for name in ("a", "b", "c"):
         router.says("hi", name)
         router.now_ms += MINUTE
-    router.now_ms += 24 * 60 * MINUTE
-    while router.step():
-        pass
+    minutes(router, 24 * 60)
 
     entries = told(router)
     assert [at for _, _, at in entries] == sorted(at for _, _, at in entries)
     assert len(entries) == 3 * 4
-    assert entries[0] == ("warning", "first_response", 15)
+    assert entries[:1] == [("warning", "first_response", 15)]
     assert len({event.id for event in router.on("omnibus.events")}) == len(router.on("omnibus.events"))
 
 

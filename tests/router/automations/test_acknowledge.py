@@ -17,13 +17,14 @@ from omnibus.model.content import Text
 from omnibus.model.entities import Author, Controller
 from omnibus.model.events import ConversationAssigned, Reply, Tag, Transfer
 from router.automations.acknowledge import AUTOMATION, AcknowledgeSettings, check, filled, presentable
-from router.automations.contract import AutomationTools, Command, Heard
+from router.automations.contract import Answer, AutomationTools, Heard
+from router.hours import CalendarSettings, calendars_of
 from router.rehearsal import START_MS, Rehearsal, a_conversation
 
 
 async def answer(
     router: Rehearsal, http: Http, *, attributes: dict[str, Any] | None = None, texts: Any = None, **message: Any
-) -> Sequence[Command]:
+) -> Sequence[Answer]:
     """What it says when it is given a conversation with that message."""
     received = decode(router.received("c1", Text(text="hi"), **message)).data.message
     conversation = a_conversation(attributes=attributes or {})
@@ -42,7 +43,7 @@ async def answer(
     )
 
 
-def words(commands: Sequence[Command]) -> str:
+def words(commands: Sequence[Answer]) -> str:
     [reply] = [command for command in commands if isinstance(command, Reply)]
     assert isinstance(reply.content, Text)
     return reply.content.text
@@ -102,3 +103,31 @@ def test_a_value_is_never_read_as_a_template() -> None:
 def test_a_wrong_text_is_found_before_anything_starts(texts: dict[str, str]) -> None:
     with pytest.raises(Misconfigured, match=r"automations\.ack\.texts"):
         check(AcknowledgeSettings(texts=texts), "ack")
+
+
+async def test_outside_the_hours_it_says_when_somebody_is_there(router: Rehearsal, http: Http) -> None:
+    office = calendars_of({"office": CalendarSettings(zone="America/Sao_Paulo", hours={"mon-fri": "09:00-17:00"})})
+    settings = AcknowledgeSettings(calendar="office", out_of_hours_texts={"en": "Back on {opens}."})
+    tools = AutomationTools(name="ack", hand_over_to="general", http=http, calendars=office)
+    part = AUTOMATION.make(settings, tools)
+    received = decode(router.received("c1", Text(text="hi"))).data.message
+
+    async def said_at(time_ms: int) -> str:
+        event = Event(
+            id="evt_1",
+            type="omnibus.message.received.v1",
+            source=events.ROUTER,
+            subject="conv_c1",
+            time=time_ms,
+            data=events.MessageReceived(message=received),
+        )
+        heard = Heard(name="ack", event=event, conversation_id="conv_c1", conversation=None, recent=())
+        return words(await part.answer(heard))
+
+    assert await said_at(START_MS) == "Back on 2026-01-05 09:00."
+    assert (await said_at(START_MS + 4 * 3_600_000)).startswith("Thank you")
+
+
+def test_texts_for_the_night_need_a_calendar() -> None:
+    with pytest.raises(Misconfigured, match="need a calendar"):
+        check(AcknowledgeSettings(out_of_hours_texts={"en": "zzz"}), "ack")
