@@ -86,7 +86,7 @@ class BackfillSettings(Settings, frozen=True, kw_only=True):
     """Mail that was there before: taken once, marked `origin=backfill`. Give one of both bounds."""
 
     since: Annotated[date | None, described("Mail that arrived on this day or later.", example="2026-01-31")] = None
-    count: Annotated[int | None, Meta(ge=1, le=10_000_000), described("So many of the newest mails.")] = None
+    count: Annotated[Annotated[int, Meta(ge=1, le=10_000_000)] | None, described("So many of the newest mails.")] = None
 
     def __post_init__(self) -> None:
         if (self.since is None) == (self.count is None):
