@@ -18,6 +18,7 @@ COMMANDS = {
     "init": ("omnibus.cli.init:init", "Write a commented configuration to start from."),
     "check": ("omnibus.cli.check:check", "Say what is wrong in the configuration, all of it, with lines."),
     "topics": ("omnibus.cli.topics:topics", "The topics there are, how full, and how far behind everybody is."),
+    "bus": ("omnibus.cli.bus:bus", "Move an installation from the embedded bus to Kafka."),
     "tail": ("omnibus.cli.tail:tail", "Show a topic's records as they come."),
     "channel": ("omnibus.cli.channel:channel", "Channels: list, show, and for your own: new, test, replay."),
     "route": ("omnibus.cli.route:route", "Routing: explain a conversation's decisions, test the rules' examples."),

@@ -10,6 +10,7 @@ import click
 from omnibus.cli.console import json_option, out, print_json, print_table, show
 from omnibus.cli.reading import with_bus
 from omnibus.cli.settings import look_options
+from omnibus.cli.topics_plan import apply, check, plan
 
 if TYPE_CHECKING:
     from omnibus.bus.port import Bus, TopicSpec
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
     from omnibus.config.model import Config
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
 @look_options
-def topics(configure: Callable[[], Config], as_json: bool) -> None:
+@click.pass_context
+def topics(context: click.Context, configure: Callable[[], Config], as_json: bool) -> None:
     """The topics there are: how many records, for how long, which of the configuration's are missing; and how many
     records every stage and sink has still to process."""
+    if context.invoked_subcommand is not None:
+        return
     config = configure()
 
     async def work(bus: Bus, _: Topics) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -41,6 +45,11 @@ def topics(configure: Callable[[], Config], as_json: bool) -> None:
     out.print()
     lines = [(reader["reader"], f"{reader['behind']:,}", _furthest(reader["by_topic"])) for reader in readers]
     print_table("", ("reader", "behind", "mostly in"), lines, right=(1,))
+
+
+topics.add_command(plan)
+topics.add_command(apply)
+topics.add_command(check)
 
 
 def groups_of(config: Config) -> list[str]:

@@ -122,6 +122,15 @@ class Reader:
         row = self._one("SELECT id, inputs FROM grp WHERE name=?", (name,))
         return None if row is None else (row[0], _decode_names(row[1]))
 
+    def groups(self) -> dict[str, tuple[int, tuple[str, ...]]]:
+        """Every group's id and inputs, by its name."""
+        rows = self._all("SELECT name, id, inputs FROM grp ORDER BY name")
+        return {row[0]: (row[1], _decode_names(row[2])) for row in rows}
+
+    def cursors(self) -> dict[str, bytes | None]:
+        """Where every source stands."""
+        return dict(self._connection.execute("SELECT source, value FROM cursor ORDER BY source"))
+
     def generations(self) -> dict[int, int]:
         """For every group, a number that changes when its members or leases did."""
         return dict(self._connection.execute("SELECT id, generation FROM grp"))

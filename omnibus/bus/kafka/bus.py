@@ -119,6 +119,11 @@ class KafkaBus:
         return self._core
 
     @property
+    def core(self) -> Core:
+        """For `omnibus bus copy`."""
+        return self._open
+
+    @property
     def admin(self) -> Admin:
         """For `omnibus topics`."""
         return self._open.admin

@@ -55,8 +55,8 @@ def no_seek_after_a_failure() -> None:
     def follow_from_memory(self: StagePart, places: dict[str, Place], fetcher: Any) -> None:
         follow(self, at.get((self.id.stage, self.id.partition), places), fetcher)
 
-    StagePart.unfollow = unfollow_and_remember  # type: ignore[method-assign]
-    StagePart.follow = follow_from_memory  # type: ignore[method-assign]
+    StagePart.unfollow = unfollow_and_remember  # type: ignore[method-assign, assignment]
+    StagePart.follow = follow_from_memory  # type: ignore[method-assign, assignment]
 
 
 def position_of_the_group_read_before_the_fence() -> None:
@@ -119,7 +119,7 @@ def tombstones_ignored() -> None:
     def without_deletions(self: Any, delta: Mapping[bytes, bytes | None], position: Any, at: int) -> None:
         load(self, {key: value for key, value in delta.items() if value is not None}, position, at)
 
-    changelog.Changelog._load = without_deletions  # type: ignore[method-assign]
+    changelog.Changelog._load = without_deletions  # type: ignore[method-assign, assignment]
 
 
 ALL: dict[str, Callable[[], None]] = {

@@ -1,8 +1,9 @@
 """The processes of the chaos run: the real normalizer and the real router on Kafka, to be killed and stopped at random.
 
 This one only imports everything, and forks a process for each line of JSON on its stdin: that is fast enough to break
-something every moment. It prints the new process's id; the process makes the file `ready` when it works. `rejects` makes the broker refuse some batches (as it would refuse one too large for a
-topic's limit); `mutation` names a defect of `mutations.py`.
+something every moment. It prints the new process's id; the process makes the file `ready` when it works. `rejects`
+makes the broker refuse some batches (as it would refuse one too large for a topic's limit); `mutation` names a defect
+of `mutations.py`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import random
 import signal
 import sys
 import traceback
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,16 +28,19 @@ import structlog
 from normalizer.service import NormalizerService
 from omnibus.blobs import open_blobs
 from omnibus.bus.kafka import KafkaBus, Limits, produce
-from omnibus.bus.kafka.wire import Tp
+from omnibus.bus.kafka.codes import Unanswered
+from omnibus.bus.kafka.stage_runner import StagePart, StageRunner
+from omnibus.bus.kafka.wire import Tp, Wire
 from omnibus.bus.topics import Topics
 from omnibus.cli.assemble import accounts_of
 from omnibus.cli.settings import configuration
 from omnibus.http import Http
 from omnibus.runtime import Runtime
+from omnibus.stage.step import StepResult
 from router.service import RouterService
 
 sys.path.insert(0, str(Path(__file__).parent))
-import mutations  # type: ignore[import-not-found]  # noqa: E402  # beside this file, which is no package
+import mutations  # type: ignore[import-not-found]  # beside this file, which is no package
 
 MESSAGE_TOO_LARGE = 10
 
@@ -54,19 +59,35 @@ def reject_some(share: float) -> None:
     """The broker's answer for some batches is an error, and they are not stored."""
     send = produce.try_produce
 
-    async def with_rejects(wire: Any, lane: Any, txn_id: str | None, data: dict[Tp, bytes], timeout_s: float) -> Any:
-        rejected = {tp for tp in data if txn_id is not None and random.random() < share}
+    async def with_rejects(
+        wire: Wire, lane: Hashable, transactional_id: str | None, data: dict[Tp, bytes], timeout_s: float
+    ) -> dict[Tp, produce.Answer | Unanswered]:
+        rejected = {tp for tp in data if transactional_id is not None and random.random() < share}
         answers = await send(
-            wire, lane, txn_id, {tp: batch for tp, batch in data.items() if tp not in rejected}, timeout_s
+            wire, lane, transactional_id, {tp: batch for tp, batch in data.items() if tp not in rejected}, timeout_s
         )
-        return answers | dict.fromkeys(rejected, (MESSAGE_TOO_LARGE, -1))
+        refused: dict[Tp, produce.Answer | Unanswered] = dict.fromkeys(rejected, (MESSAGE_TOO_LARGE, -1))
+        return answers | refused
 
-    produce.try_produce = with_rejects
+    produce.try_produce = with_rejects  # the broker cannot be asked to do it
+
+
+def delay_some(share: float, most_s: float) -> None:
+    """A network that is slow at times: a step is computed, and its commit begins later."""
+    commit = StageRunner._commit
+
+    async def later(self: StageRunner, part: StagePart, result: StepResult) -> None:
+        if random.random() < share:
+            await asyncio.sleep(random.uniform(0, most_s))
+        await commit(self, part, result)
+
+    StageRunner._commit = later  # type: ignore[method-assign]  # nothing else slows the way to the broker down
 
 
 async def main(settings: dict[str, Any]) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     reject_some(settings["rejects"])
+    delay_some(settings["delays"], 0.3)
     if settings["mutation"]:
         mutations.apply(settings["mutation"])
     config = configuration(Path(settings["config"]))
@@ -81,7 +102,7 @@ async def main(settings: dict[str, Any]) -> None:
         )
         for service in (RouterService(runtime), NormalizerService(runtime)):
             await service.start()
-        Path(settings["ready"]).touch()
+        os.close(os.open(settings["ready"], os.O_CREAT | os.O_WRONLY))
         await asyncio.Event().wait()
 
 
