@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Any
 
 from omnibus.channel.declaration import Channel
@@ -48,6 +49,18 @@ def discover() -> Discovery:
         except Exception as error:  # a broken folder must not take the others down; it is reported by name
             broken[name] = f"{type(error).__name__}: {error}"
     return Discovery(found, broken)
+
+
+@cache
+def find(name: str) -> Channel:
+    """The channel of that name, without importing the others; what `discover().channel(name)` gives, and raises."""
+    package = f"{HOME}.{name}"
+    if not name.isidentifier() or name.startswith("_") or find_spec(package) is None:
+        return discover().channel(name)
+    try:
+        return load_channel(package)
+    except Exception:  # discovery says why it cannot be imported
+        return discover().channel(name)
 
 
 def load_channel(package: str) -> Channel:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec.structs import replace
 
 from omnibus.bus.port import Out
-from omnibus.channel.registry import discover
+from omnibus.channel.registry import find
 from omnibus.errors import InvalidPayload, Misconfigured, Overloaded, PublishUnknown
 from omnibus.model.raw import RawEvent, decode_raw
 
@@ -83,7 +83,7 @@ class Again:
 
     async def _split(self, raw: RawEvent) -> Sequence[Out]:
         outs = await _records_of()(
-            replace(raw, thread=None, origin="replay"), discover().channel(raw.channel), self._topics, self._blobs
+            replace(raw, thread=None, origin="replay"), find(raw.channel), self._topics, self._blobs
         )
         for out in outs:
             out.ts_ms = None  # as of now: with the time they came, retention might take it before the normalizer

@@ -10,9 +10,8 @@ from omnibus.bus.open import open_bus
 from omnibus.bus.port import TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
-from omnibus.channel.registry import discover
+from omnibus.channel.registry import find
 from omnibus.config.model import Config
-from omnibus.http import Http
 from omnibus.runtime import Runtime
 
 
@@ -20,7 +19,7 @@ def topic_specs(config: Config) -> list[TopicSpec]:
     """Every topic this configuration needs."""
     topics = Topics(config.prefix)
     channels = {account.type for account in config.channels.values()}
-    tables = [topics.channel_table(name, table) for name in channels for table in discover().channel(name).tables]
+    tables = [topics.channel_table(name, table) for name in channels for table in find(name).tables]
     return topics.all_specs(
         partitions=config.partitions,
         channels=channels,
@@ -36,7 +35,7 @@ def accounts_of(config: Config) -> Mapping[str, Account]:
     return {
         name: Account(
             name=name,
-            channel=(channel := discover().channel(entry.type)),
+            channel=(channel := find(entry.type)),
             settings=entry.settings,
             inactivity=getattr(entry.settings, "inactivity", None) or channel.inactivity,
             public_url=public_url,
@@ -48,6 +47,8 @@ def accounts_of(config: Config) -> Mapping[str, Account]:
 @asynccontextmanager
 async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
     """Opens everything, makes missing topics, and closes everything again."""
+    from omnibus.http import Http  # imported here: commands that only look start twice as fast without a client
+
     topics = Topics(config.prefix)
     blobs = open_blobs(config.blobs)
     bus = open_bus(config.bus, topics, blobs, config.kafka)

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+from omnibus.channel.registry import discover, find
+from omnibus.errors import Misconfigured
+
 _REGISTRIES = {
     "channels": ("omnibus.channel.registry", "channels"),
     "sinks": ("sinks._engine.registry", "sinks"),
@@ -33,8 +36,23 @@ def _discovery(section: str) -> Any:
 
 def settings_of(section: str, kind: str) -> type[msgspec.Struct] | None:
     """The settings class of that type, None when there is no such type."""
+    if section == "channels":
+        return _settings_of_channel(kind)
     declaration = declared(section).get(kind)
     return None if declaration is None else declaration.settings
+
+
+def _settings_of_channel(kind: str) -> type[msgspec.Struct] | None:
+    """Of that channel alone: with many channels the others' imports would make every command slow.
+
+    Raises Misconfigured when it is there and cannot be imported.
+    """
+    try:
+        return find(kind).settings
+    except Misconfigured:
+        if kind in discover().broken:
+            raise
+        return None
 
 
 def known_types(section: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ import click
 
 from omnibus import clock
 from omnibus.blobs import open_blobs
-from omnibus.channel.registry import discover
+from omnibus.channel.registry import find
 from omnibus.cli.again import Again
 from omnibus.cli.console import counted, json_option, out, print_json, progress
 from omnibus.cli.reading import existing, records, size_of, with_bus
@@ -47,7 +47,7 @@ def replay(
     normalizer first, so that it runs the mended mapping.
     """
     config = configure()
-    discover().channel(channel)  # the name of an account is a common slip: say which channels there are
+    find(channel)  # the name of an account is a common slip: say which channels there are
     first = None if since is None else _utc_ms(since)
     last = None if until is None else _utc_ms(until)
 

@@ -151,15 +151,17 @@ class _Loader:
     def _kind(
         self, entries: Mapping[str, Node], node: Node, section: str, path: str
     ) -> tuple[str, type[msgspec.Struct] | None]:
-        known = sorted(self._known_types(section))
+        def known() -> list[str]:  # asked only for a message: to know all types, all plug-ins are imported
+            return sorted(self._known_types(section))
+
         if (given := entries.get("type")) is None:
-            self._converter.wrong(node, path, "type is missing", near("", known))
+            self._converter.wrong(node, path, "type is missing", near("", known()))
             return "", None
         self._converter.marks[join(path, "type")] = given.mark
         if given.faulty:
             return "", None
         if isinstance(given.data, (dict, list)) or not given.text:
-            self._converter.wrong(given, join(path, "type"), f"expected text, got {shown(given)}", near("", known))
+            self._converter.wrong(given, join(path, "type"), f"expected text, got {shown(given)}", near("", known()))
             return "", None
         try:
             cls = self._settings_of(section, given.text)
@@ -167,7 +169,7 @@ class _Loader:
             self._converter.wrong(given, join(path, "type"), str(missing))
             return given.text, None
         if cls is None:
-            self._converter.wrong(given, join(path, "type"), f"unknown type {quoted(given)}", near(given.text, known))
+            self._converter.wrong(given, join(path, "type"), f"unknown type {quoted(given)}", near(given.text, known()))
         return given.text, cls
 
 
