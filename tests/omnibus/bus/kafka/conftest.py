@@ -4,15 +4,22 @@ answer with any error on command. It does not fence and does not hide what was a
 from __future__ import annotations
 
 import ctypes
-from collections.abc import AsyncIterator, Iterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import msgspec
 import pytest
 
+from omnibus.bus.kafka import KafkaBus, Limits
 from omnibus.bus.kafka.access import Access
 from omnibus.bus.kafka.wire import Wire
+from omnibus.bus.topics import Topics
+from omnibus.testing.kafka import cluster
+
+MakeBus = Callable[..., Awaitable[KafkaBus]]
 
 PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, END, INIT, COMMIT_OFFSETS = 0, 24, 25, 26, 22, 28
 _ERROR_BYTES = 512
@@ -91,3 +98,30 @@ async def wire(mock: MockCluster) -> AsyncIterator[Wire]:
     await made.open()
     yield made
     await made.close()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[list[str]]:
+    """The addresses of a real broker."""
+    with cluster() as running:
+        yield running.addresses
+
+
+@pytest.fixture
+async def make_bus(broker: list[str], tmp_path: Path) -> AsyncIterator[MakeBus]:
+    """Open buses of one application that no other test has; without a name they share one folder for state."""
+    application = f"kafka-{uuid.uuid4().hex[:12]}"
+    opened: list[KafkaBus] = []
+
+    async def make(state: str = "state", **limits: Any) -> KafkaBus:
+        settings = {"session_timeout_ms": 2_000, "heartbeat_ms": 200, "report_every_s": 0.02} | limits
+        bus = KafkaBus(
+            broker, topics=Topics(application), limits=msgspec.convert(settings, Limits), state_dir=tmp_path / state
+        )
+        await bus.open()
+        opened.append(bus)
+        return bus
+
+    yield make
+    for bus in opened:
+        await bus.close(5.0)
