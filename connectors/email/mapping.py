@@ -106,9 +106,7 @@ def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
 def unfetched(raw: RawEvent, mail: Mail, problem: str) -> Message:
     """A mail of which only the header could be had: its subject and sender are told, and why there is no more."""
     size = raw.attributes.get("size", "0")
-    known = (
-        f"{raw.account}/{raw.attributes.get('folder')}/{raw.attributes.get('uidvalidity')}/{raw.attributes.get('uid')}"
-    )
+    place = "/".join(raw.attributes.get(name, "") for name in ("folder", "uidvalidity", "uid"))
     why = f"larger than the account's max_size ({size} bytes)" if problem == "too_large" else "could not be fetched"
     sender = mail.sender
     return Message(

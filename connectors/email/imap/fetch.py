@@ -1,4 +1,4 @@
-"""Fetching mails in bounded groups: one that is huge, gone or unreadable neither blocks the others nor takes them along."""
+"""Fetching mails in bounded groups: one that is huge, gone or unreadable does not hinder the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from connectors.email.imap.wire import Connection, Declined, Listed
 BATCH = 50
 """Mails fetched and stored in one step, unless they are large."""
 BATCH_BYTES = 8_000_000
-TRIES = 3
+TRIES = 2
 """So often one mail may break the connection; then its header alone is asked for, and after as many more nothing."""
 
 

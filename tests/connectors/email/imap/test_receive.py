@@ -108,7 +108,9 @@ async def test_stored_mail_is_left_flagged_deleted_or_moved(
             return bool(found == (left, seen, moved))
 
         async with asyncio.timeout(20):
-            while not await off_loop(done):
+            while True:
+                if await off_loop(done):
+                    break
                 await asyncio.sleep(0.02)
 
 
