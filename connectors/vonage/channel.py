@@ -1,0 +1,46 @@
+"""Vonage: Messages API and SMS API."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from connectors.vonage.mapping import map_event, threads
+from connectors.vonage.settings import VonageSettings
+from connectors.vonage.verify import verify
+from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
+from omnibus.channel.events import Delivery, Message, Reaction
+from omnibus.channel.receive import Webhook
+
+CHANNEL = Channel(
+    name="vonage",
+    title="Vonage",
+    docs="https://developer.vonage.com/en/api/messages",
+    settings=VonageSettings,
+    capabilities=Capabilities(
+        sends=frozenset({"text", "image", "audio", "video", "file", "template"}),
+        max_text_chars=1_000,  # of a text message, https://developer.vonage.com/en/api/messages
+        splits_text=True,
+        attachments=(  # WhatsApp's; picture messages of phones take less, as their carriers do
+            AttachmentRule(mime="image/*", max_bytes=5_000_000),
+            AttachmentRule(mime="audio/*", max_bytes=16_000_000),
+            AttachmentRule(mime="video/*", max_bytes=16_000_000),
+            AttachmentRule(mime="*/*", max_bytes=100_000_000),
+        ),
+        supports=frozenset({"reaction", "reply_to", "read_receipt", "delivery_receipt", "templates"}),
+        outbound_first=True,
+        identity_scope="global",
+        # https://developer.vonage.com/messaging/sms/guides/inbound-sms: repeated for the next 24 hours
+        provider_retry=ProviderRetry(max_age=timedelta(hours=24), ack_deadline_ms=3_000),
+        ids="stable",
+    ),
+    emits=frozenset({Message, Delivery, Reaction}),
+    map=map_event,
+    threads=threads,
+    receive={
+        "webhook": Webhook(verify=verify, methods=frozenset({"POST", "GET"})),
+        "files": ".files:VonageFiles",
+    },
+    send=".send:VonageSender",
+    media=".media:VonageMedia",
+    inactivity=timedelta(days=3),
+)
