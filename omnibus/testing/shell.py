@@ -38,6 +38,11 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def _as_in_a_terminal() -> None:
+    """What starts the tests may ignore Ctrl-C (a job in the background does), and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Process:
     """A command that runs on; what it says on standard error is in a file."""
@@ -111,6 +116,7 @@ class Shell:
             process = await asyncio.create_subprocess_exec(
                 *COMMAND, *arguments, cwd=self.folder, env=self.env,
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=file,
+                preexec_fn=_as_in_a_terminal,
             )  # fmt: skip
         started = Process(process, log)
         self._started.append(started)

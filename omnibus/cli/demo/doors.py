@@ -101,6 +101,7 @@ class TelegramDoor:
         self._first_chat = first_chat
         self._update_id = first_chat * 1_000
         self._message_ids: dict[str, int] = {}
+        self._dates: dict[str, int] = {}
 
     @asynccontextmanager
     async def talk(self, talk: Talk) -> AsyncIterator[None]:
@@ -135,7 +136,7 @@ class TelegramDoor:
             "message_id": message_id,
             "from": who,
             "chat": {"id": chat, "type": "private", "first_name": first},
-            "date": clock.now_ms() // 1000,
+            "date": self._dates.setdefault(step.tags[0], clock.now_ms() // 1000),  # a copy has the time of the first
         }
         if step.shape == "picture":
             photo = {"file_id": f"photo-{step.tags[0]}", "file_unique_id": step.tags[0], "width": 16, "height": 16}
