@@ -8,9 +8,9 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from connectors._shared.meta.direct.limits import MAX_FILE_BYTES, MAX_IMAGE_BYTES
 from connectors._shared.meta.direct.mapping import APP_ID
 from connectors._shared.meta.direct.place import PUBLIC_THREADS
-from connectors._shared.meta.direct.plan import MAX_FILE_BYTES, MAX_IMAGE_BYTES
 from connectors._shared.meta.webhook import RETRY, meta_webhook
 from connectors.instagram.mapping import addresses, map_event, threads
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ReplyWindow

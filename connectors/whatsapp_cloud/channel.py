@@ -15,7 +15,7 @@ from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, Veri
 
 API_URL = "https://graph.facebook.com"
 API_VERSION = "v24.0"
-MEGABYTE = 1024 * 1024
+MEGABYTE = 1_000_000
 
 
 class WhatsAppSettings(Settings, frozen=True, kw_only=True):

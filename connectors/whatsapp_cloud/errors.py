@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/suppor
 
 from __future__ import annotations
 
-from connectors._shared.meta.graph import Meaning, code_of
+from connectors._shared.meta.meaning import Meaning, code_of
 from connectors.whatsapp_cloud.payload import Error
 from omnibus.model.entities import FailureReason
 

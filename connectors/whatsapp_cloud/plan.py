@@ -30,7 +30,7 @@ MAX_BUTTON_TITLE = 20
 MAX_ROW_TITLE = 24
 MAX_ROW_DESCRIPTION = 72
 MAX_BUTTON_BODY = 1_024
-MEGABYTE = 1024 * 1024
+MEGABYTE = 1_000_000
 MAX_FILE_BYTES = 100 * MEGABYTE
 
 KINDS: Mapping[str, tuple[frozenset[str], int]] = {
@@ -38,7 +38,7 @@ KINDS: Mapping[str, tuple[frozenset[str], int]] = {
     "image": (frozenset({"image/jpeg", "image/png"}), 5 * MEGABYTE),
     "video": (frozenset({"video/mp4", "video/3gpp"}), 16 * MEGABYTE),
     "audio": (frozenset({"audio/aac", "audio/amr", "audio/mpeg", "audio/mp4", "audio/ogg"}), 16 * MEGABYTE),
-    "sticker": (frozenset({"image/webp"}), 500 * 1024),
+    "sticker": (frozenset({"image/webp"}), 500_000),
 }
 """The kinds of media: their types and their largest size in bytes. Everything else is a document."""
 CAPTIONED = frozenset({"image", "video", "document"})

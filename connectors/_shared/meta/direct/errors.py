@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/messenger-platf
 
 from __future__ import annotations
 
-from connectors._shared.meta.graph import Meaning
+from connectors._shared.meta.meaning import Meaning
 
 SEND_API = Meaning(
     passing=frozenset(

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from connectors._shared.meta.choices import cut, numbered
+from connectors._shared.meta.direct.limits import MAX_FILE_BYTES, MAX_IMAGE_BYTES
 from connectors._shared.meta.direct.place import Place
 from connectors._shared.meta.files import mime_of, named, reference
 from connectors._shared.meta.plain import plain
@@ -28,9 +29,6 @@ MAX_BUTTON_TEXT = 640
 MAX_PAYLOAD = 1_000
 MAX_CARDS = 10
 MAX_CARD_TEXT = 80
-MEGABYTE = 1024 * 1024
-MAX_IMAGE_BYTES = 8 * MEGABYTE
-MAX_FILE_BYTES = 25 * MEGABYTE
 FAMILIES = frozenset({"image", "video", "audio"})
 
 Split = Callable[[str], Sequence[str]]

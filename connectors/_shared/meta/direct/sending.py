@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from connectors._shared.meta.direct.limits import MAX_FILE_BYTES
 from connectors._shared.meta.direct.place import PUBLIC, Place, place_of
-from connectors._shared.meta.direct.plan import MAX_FILE_BYTES, Piece
+from connectors._shared.meta.direct.plan import Piece
 from connectors._shared.meta.files import part_of
 from connectors._shared.meta.graph import GraphApi
 from connectors._shared.meta.progress import Progress

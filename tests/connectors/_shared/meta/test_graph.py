@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors._shared.meta.graph import Meaning, code_of, proof, raise_failure
+from connectors._shared.meta.graph import proof, raise_failure
+from connectors._shared.meta.meaning import Meaning, code_of
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, RecipientGone, Refused, TryAgain
 from omnibus.http import Response
