@@ -146,7 +146,7 @@ async def _recorded(bus: Bus, topic: str, begin: int, end: int) -> list[Record]:
 def _print_comparison(found: Mapping[str, Any]) -> None:
     was, becomes = found["versions"]
     out.print(
-        f"{found['conversations']:,} conversations, {found['records']:,} records: {found['moved']:,} would be elsewhere",
+        f"{found['conversations']:,} conversations in {found['records']:,} records: {found['moved']:,} would move",
         markup=False,
         style="bold",
     )
@@ -166,21 +166,23 @@ def _print_comparison(found: Mapping[str, Any]) -> None:
 
 @route.command()
 @click.argument("queue")
+@json_option
 @look_options
-def pause(configure: Callable[[], Config], queue: str) -> None:
+def pause(configure: Callable[[], Config], queue: str, as_json: bool) -> None:
     """New conversations go elsewhere until `omnibus route open`; those in the queue stay."""
-    _set_paused(configure(), queue, paused=True)
+    _set_paused(configure(), queue, as_json, paused=True)
 
 
 @route.command("open")
 @click.argument("queue")
+@json_option
 @look_options
-def open_again(configure: Callable[[], Config], queue: str) -> None:
+def open_again(configure: Callable[[], Config], queue: str, as_json: bool) -> None:
     """A paused queue takes conversations again."""
-    _set_paused(configure(), queue, paused=False)
+    _set_paused(configure(), queue, as_json, paused=False)
 
 
-def _set_paused(config: Config, queue: str, *, paused: bool) -> None:
+def _set_paused(config: Config, queue: str, as_json: bool, *, paused: bool) -> None:
     from omnibus.cli.rules import pause_record
 
     if queue not in config.queues:
@@ -192,4 +194,7 @@ def _set_paused(config: Config, queue: str, *, paused: bool) -> None:
         await publisher.close()
 
     with_bus(config, work)
-    out.print(f"{queue} {'is paused' if paused else 'takes conversations'}", markup=False)
+    if as_json:
+        print_json({"queue": queue, "paused": paused})
+    else:
+        out.print(f"{queue} {'is paused' if paused else 'takes conversations'}", markup=False)
