@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from collections import Counter, defaultdict
@@ -34,7 +35,6 @@ from omnibus.cli.settings import configuration
 from omnibus.errors import OmnibusError
 from omnibus.model import codec, events
 from omnibus.model.raw import RawEvent
-from omnibus.stage.store.local import LocalStore
 from omnibus.testing.kafka import Cluster, cluster
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -80,8 +80,9 @@ class Chaos:
         self._prefix = f"chaos{seed}{mutation.replace('_', '')}"[:40]
         self._settings = {
             "addresses": running.addresses, "prefix": self._prefix, "limits": LIMITS, "folder": str(folder),
-            "config": str(folder / "omnibus.yaml"), "rejects": rejects, "mutation": mutation, "inactivity_s": 8.0,
-            "delays": 0.05 if not mutation else 0.4,
+            "config": str(folder / "omnibus.yaml"), "rejects": rejects, "mutation": mutation,
+            "inactivity_s": 3.0 if mutation else 8.0,
+            "delays": 0.6 if mutation else 0.05,
         }  # fmt: skip
         self._workers: dict[str, int] = {}
         self._lives = itertools.count()
@@ -118,6 +119,7 @@ class Chaos:
                 for name in list(self._workers):
                     await self._kill(name)
                 await self._judge(bus)
+                await self._lose_every_store(bus)
             finally:
                 for name in list(self._workers):
                     await self._kill(name)
@@ -215,7 +217,7 @@ class Chaos:
             if self._brokers:
                 faults += [(4, "broker killed", self._kill_broker), (3, "broker stopped", self._freeze_broker)]
         while time.monotonic() < ends:
-            await asyncio.sleep(self._random.uniform(0.3, 2.0))
+            await asyncio.sleep(self._random.uniform(0.1, 0.5 if self._settings["mutation"] else 1.5))
             what, fault = self._random.choices(
                 [(what, fault) for _, what, fault in faults], [weight for weight, _, _ in faults]
             )[0]
@@ -288,6 +290,38 @@ class Chaos:
         closed = {event.subject for _, event in found if event.type == "omnibus.conversation.closed.v1"}
         return "" if opened <= closed else f"{len(opened - closed)} conversations are open"
 
+    async def _lose_every_store(self, bus: KafkaBus) -> None:
+        """The disk is gone, everybody restores from nothing, and the state is the same, deletions included."""
+        shutil.rmtree(self._folder / "state", ignore_errors=True)
+        names = [f"w{n}" for n in range(2)]
+        for name in names:
+            (self._folder / f"{name}.log.restored").unlink(missing_ok=True)
+            await self._start(name)
+        ends = time.monotonic() + 60
+        restored = [self._folder / f"{name}.log.restored" for name in names]
+        while not all(file.exists() for file in restored):  # made by other processes
+            assert time.monotonic() < ends, "the state was never restored"
+            await asyncio.sleep(0.1)
+        for name in names:
+            await self._kill(name)
+        for stage in ("normalizer", "router"):
+            await self._judge_stores(bus, stage)
+
+    def _copies(self, stage: str, partition: int) -> list[tuple[int, dict[bytes, bytes]]]:
+        """Every worker's copy of a partition, with the offset it goes up to; those without one are left out."""
+        found = []
+        for folder in (self._folder / "state").iterdir():
+            path = folder / self._prefix / f"{stage}-{partition}.sqlite"
+            if path.exists():
+                connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=0.1)
+                try:
+                    row = connection.execute("SELECT value FROM meta WHERE name='position_at'").fetchone()
+                    if row is not None:
+                        found.append((int(row[0]), dict(connection.execute("SELECT k, v FROM kv"))))
+                finally:
+                    connection.close()
+        return found
+
     async def _found(self, bus: KafkaBus, topic: str) -> list[tuple[Record, codec.Event]]:
         found: list[tuple[Record, codec.Event]] = []
         for partition, (first, after) in sorted((await bus.bounds(topic)).items()):
@@ -353,14 +387,7 @@ class Chaos:
         topic = f"{self._prefix}.state.{stage}.v1"
         for partition in range(PARTITIONS):
             replayed, last = await self._replayed(bus, topic, partition)
-            copies = []
-            for name in (path.name for path in (self._folder / "state").iterdir()):
-                path = self._folder / "state" / name / self._prefix / f"{stage}-{partition}.sqlite"
-                if path.exists():
-                    store = LocalStore(path)
-                    at = int(store.meta("position_at") or b"-1")
-                    copies.append((at, dict(store.scan(b"", None, 1_000_000))))
-                    store.close()
+            copies = self._copies(stage, partition)
             newest = max(copies, key=lambda copy: copy[0], default=(-1, {}))
             if newest[0] == last and newest[1] != replayed:
                 wrong = newest[1].items() ^ replayed.items()

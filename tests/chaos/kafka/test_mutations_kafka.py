@@ -36,7 +36,7 @@ async def test_the_oracle_turns_red(mutation: str, one_broker: Cluster, make_cha
     for _ in range(ATTEMPTS):
         seed = random.SystemRandom().randrange(1, 1_000_000)
         chaos = make_chaos(one_broker, seed, mutation=mutation, rejects=0.05)
-        verdict = await chaos.run(6.0, workers=3, patience_s=12.0)
+        verdict = await chaos.run(5.0, workers=3, patience_s=6.0)
         seen += verdict.complaints
         if any(sign in complaint for complaint in verdict.complaints for sign in SIGNS):
             return

@@ -100,9 +100,13 @@ async def main(settings: dict[str, Any]) -> None:
         runtime = Runtime(
             config=config, topics=Topics(settings["prefix"]), bus=bus, blobs=blobs, http=http, accounts=accounts
         )
-        for service in (RouterService(runtime), NormalizerService(runtime)):
+        services = (RouterService(runtime), NormalizerService(runtime))
+        for service in services:
             await service.start()
         os.close(os.open(settings["ready"], os.O_CREAT | os.O_WRONLY))
+        while not all(h.tasks and h.ready for s in services for h in s.health().values()):  # noqa: ASYNC110  # a look
+            await asyncio.sleep(0.05)
+        os.close(os.open(f"{settings['log']}.restored", os.O_CREAT | os.O_WRONLY))
         await asyncio.Event().wait()
 
 
