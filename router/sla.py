@@ -59,7 +59,8 @@ def _move(turn: Turn, queue: str) -> None:
         elif target is not None:
             _stop(turn, one, at)
             one.target_ms = target
-            one.warned_ms = None
+            if one.used_ms < target * plan.sla.warn_at:
+                one.warned_ms = None
             kept.append(one)
     turn.state.clocks = kept
     turn.state.sla_queue = queue

@@ -100,7 +100,9 @@ class RouterStage:
             return
         state = _load(ctx, timer.key)
         if state is not None:
-            cause = Cause(id=f"timer:{timer.kind}:{timer.due_ms}", time_ms=timer.due_ms)
+            # The number of the last event is part of it: the same timer may be due twice in a millisecond.
+            name = f"timer:{timer.kind}:{timer.due_ms}:{state.conversation.id}:{state.sequence}"
+            cause = Cause(id=name, time_ms=timer.due_ms)
             turn = Turn(ctx, plan, cause, state, self._others)
             control.mend_owner(turn)
             TIMERS[timer.kind](turn)

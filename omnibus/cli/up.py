@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,9 +52,8 @@ def run(configure: Configure, stage: str, health: str | None, workers: int) -> N
         from omnibus.cli.workers import run_workers
 
         raise SystemExit(run_workers(workers, lambda number: _work(configure(), stage, address, number)))
-    run_until_stopped(
-        serve(configure(), (stage,), health=address, announce=lambda config: _announce_stage(config, stage, started))
-    )
+    announce = partial(_announce_stage, stage=stage, started=started)
+    run_until_stopped(serve(configure(), (stage,), health=address, announce=announce, reread=configure))
 
 
 def _work(config: Config, stage: str, address: tuple[str, int] | None, number: int) -> None:

@@ -67,11 +67,11 @@ class Index:
             return []
         spoken = (language or "").partition("-")[0].lower()
         only = spoken if spoken in self._languages else None
-        found: dict[int, float] = {}
+        asked, found = sum(wanted.values()), dict[int, float]()
         for at in self._candidates(wanted):
             entry_at = self._texts[at][0]
             if only is None or self.entries[entry_at].language.partition("-")[0].lower() in (only, ""):
-                found[entry_at] = max(found.get(entry_at, 0.0), self._likeness(wanted, at))
+                found[entry_at] = max(found.get(entry_at, 0.0), self._likeness(wanted, asked, at))
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:count]
         return [Hit(self.entries[at], round(score, 4)) for at, score in ranked]
 
@@ -87,11 +87,10 @@ class Index:
                 break
         return sums if len(sums) <= _CANDIDATES else heapq.nlargest(_CANDIDATES, sums, key=sums.__getitem__)
 
-    def _likeness(self, wanted: Mapping[str, float], at: int) -> float:
-        """The shares of the common weight in both texts, words and letters apart, as their geometric mean."""
+    def _likeness(self, wanted: Mapping[str, float], asked: float, at: int) -> float:
+        """The share of the weight asked for that is in the text, and of the text's that was asked for; their mean."""
         vector = self._vectors[at]
-        shared = sum(weight for feature, weight in wanted.items() if feature in vector)
-        asked = sum(wanted.values())
+        shared = sum([wanted[feature] for feature in wanted.keys() & vector.keys()])
         return math.sqrt(shared / asked * shared / self._norms[at])
 
     def _weights(self, features: Mapping[str, float]) -> dict[str, float]:

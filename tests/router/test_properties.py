@@ -4,19 +4,31 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnibus.bus.port import Record
 from omnibus.bus.topics import Topics
+from omnibus.config.model import Escalation
 from omnibus.model.content import Text
 from omnibus.model.events import Reopen, Resolve, Tag, Transfer
+from router.automations.survey import SurveySettings
+from router.hours import CalendarSettings, calendars_of
 from router.plan import AccountPlan, AutomationPlan, Plan
+from router.queues import QueuePlan, SlaPlan
 from router.rehearsal import ACCOUNT, Rehearsal, a_reply
-from router.rules.rule import Rule
+from router.rules.rule import Rule, RuleTarget
 from router.rules.ruleset import load_rules
+from router.sections import BreakerSettings
 
-QUEUES = ("general", "billing")
+QUEUES = ("general", "billing", "leads")
+OFFICE = calendars_of({"office": CalendarSettings(zone="America/Sao_Paulo", hours={"mon-fri": "06:30-08:00"})})
+MINUTE = 60_000
+CLOCKS = SlaPlan(
+    targets_ms={"first_response": MINUTE, "next_response": MINUTE, "resolution": 10 * MINUTE},
+    escalate=(Escalation(on="warning", priority="high"), Escalation(on="breach", queue="general", notify="late")),
+)
 PLAN = Plan(
     topics=Topics(),
     rules=load_rules(
@@ -24,6 +36,16 @@ PLAN = Plan(
             Rule(name="bills", when="message.text.contains('bill')", to="queue:billing"),
             Rule(name="wait", when="message.text == 'wait'", to="hold"),
             Rule(name="bot", when="message.text == 'bot'", to="automation:faq"),
+            Rule(
+                name="steps",
+                when="message.text == 'steps'",
+                targets=(
+                    RuleTarget(queue="leads", timeout_ms=MINUTE // 2),
+                    RuleTarget(queue="billing", timeout_ms=MINUTE // 2, unless="queue.load['billing'] > 3"),
+                    RuleTarget(queue="general"),
+                ),
+            ),
+            Rule(name="split", when="message.text == 'split'", split={"queue:leads": 1, "automation:faq": 1}),
         ],
         default="queue:general",
         queues=QUEUES,
@@ -31,12 +53,23 @@ PLAN = Plan(
     ),
     queues=QUEUES,
     default_queue="general",
-    automations={"faq": AutomationPlan(hand_over_to="billing", timeout_ms=30_000)},
+    automations={
+        "faq": AutomationPlan(hand_over_to="billing", timeout_ms=30_000),
+        "ask": AutomationPlan(hand_over_to="general", survey=SurveySettings()),
+    },
     accounts={ACCOUNT: AccountPlan()},
+    breaker=BreakerSettings(messages=4),
+    calendars=OFFICE,
+    queue_plans={
+        "general": QueuePlan(raise_priority_after_ms=MINUTE, survey="ask"),
+        "billing": QueuePlan(calendar=OFFICE["office"], sla=CLOCKS, out_of_hours="automation:faq"),
+        "leads": QueuePlan(sla=CLOCKS, capacity=1, overflow="billing", survey="ask"),
+    },
 )
 
+SAID = ("bill", "wait", "bot", "steps", "split", "5", "hello", "quero falar com um atendente", "automatic")
 ACTIONS = (
-    *(f"say {text}" for text in ("bill", "wait", "bot", "hello", "quero falar com um atendente", "automatic")),
+    *(f"say {text}" for text in SAID),
     "agent replies",
     "bot replies",
     "resolve",
@@ -79,6 +112,7 @@ def act(router: Rehearsal, action: str, seen: list[tuple[int, list[Record]]]) ->
         router.now_ms += int(timedelta(days=2 if action == "much later" else 0, seconds=40).total_seconds() * 1000)
     seen.append((router.now_ms, records))
     router.step(*records)
+    router.later(timedelta(0))
 
 
 def check(router: Rehearsal) -> None:
@@ -89,6 +123,21 @@ def check(router: Rehearsal) -> None:
     assert conversation.queue == (controller.id if controller.type == "queue" else None)
     if conversation.status == "closed":
         assert controller.type == "none"
+
+
+def clocks(router: Rehearsal) -> None:
+    """A clock runs out once at most, never early; the counts of queues are those of their conversations."""
+    told = [event for event in router.on("omnibus.events") if event.type.startswith("omnibus.sla.")]
+    assert all((event.recordedtime or 0) >= event.time for event in told)
+    first = [event.type for event in told if event.data.target.metric == "first_response"]
+    assert max((first.count(kind) for kind in first if "warning" not in kind), default=0) <= 1
+    ids = [event.id for event in router.on("omnibus.events")]
+    assert len(ids) == len(set(ids))
+    router.later(timedelta(seconds=1))
+    conversation = router.conversation()
+    counted = conversation.queue if conversation.status not in ("resolved", "closed") else None
+    loads = router.table.get(b"load/0")
+    assert loads is None or msgspec.json.decode(loads) == ({} if counted is None else {counted: 1})
 
 
 def owners(router: Rehearsal) -> None:
@@ -108,7 +157,7 @@ def owners(router: Rehearsal) -> None:
             assert holder == out.topic, kind
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=25))
 def test_a_conversation_always_has_exactly_one_controller(actions: list[str]) -> None:
     router = Rehearsal(PLAN)
@@ -119,11 +168,15 @@ def test_a_conversation_always_has_exactly_one_controller(actions: list[str]) ->
         if router.kinds("omnibus.conversations"):
             check(router)
     owners(router)
+    written = list(router.written)
+    if router.kinds("omnibus.conversations"):
+        clocks(router)
     assert not router.dead or "close" in actions
 
     again = Rehearsal(PLAN)
     for now_ms, records in seen:
         again.now_ms = now_ms
         again.step(*records)
+        again.later(timedelta(0))
         again.step(*records)  # and redelivery changes nothing
-    assert again.written == router.written
+    assert again.written == written
