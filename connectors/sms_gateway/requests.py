@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors._shared.bodies import body_of, json_of, looks_like_json, text_of
 from connectors._shared.paths import MISSING, find
-from connectors._shared.sms.fields import Fields, as_text, fields_of, plain_fields, query_fields
+from connectors._shared.sms.fields import Fields, as_text, fields_of, query_fields
 from connectors.sms_gateway.rules import QUERY_ATTRIBUTE, Rules
 from omnibus.errors import InvalidPayload
 from omnibus.model.raw import RawEvent
@@ -28,12 +28,14 @@ class Document(Fields):
 
     __slots__ = ("_data",)
 
-    def __init__(self, data: Any, query: Fields) -> None:
+    def __init__(self, data: dict[str, Any], query: Fields) -> None:
         super().__init__(query._quoted, query._plain, query._charset)
         self._data = data
 
     def get(self, name: str) -> str | None:
-        found = find(self._data, name)
+        found = self._data.get(name, MISSING)
+        if found is MISSING and ("." in name or name[:1] == "/"):
+            found = find(self._data, name)
         value = None if found is MISSING else as_text(found)
         return super().get(name) if value is None else value
 
@@ -62,7 +64,7 @@ def _query(raw: RawEvent, rules: Rules) -> Fields:
     return Fields({}, dict(reversed(raw.query)))
 
 
-def _items(data: Any, rules: Rules) -> list[Any]:
+def _items(data: Any, rules: Rules) -> list[dict[str, Any]]:
     """The objects in a JSON body: those of the list it is, or holds, or the one it is."""
     listed = data
     if isinstance(data, dict):
@@ -70,8 +72,8 @@ def _items(data: Any, rules: Rules) -> list[Any]:
         listed = next((value for value in found if isinstance(value, list)), [data])
     if len(listed) > MAX_ITEMS:
         raise InvalidPayload("body", f"more than {MAX_ITEMS} messages")
-    for item in listed:
-        plain_fields(item)
+    if not all(isinstance(item, dict) for item in listed):
+        raise InvalidPayload("body", "expected objects")
     return list(listed)
 
 

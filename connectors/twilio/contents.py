@@ -29,6 +29,7 @@ MAX_VALUE_CHARS = 400
 
 _MIME = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _KINDS: dict[str, type[Image | Audio | Video]] = {"image": Image, "audio": Audio, "video": Video}
+_NAMED = (("opt_out", "OptOutType"), ("forwarded", "Forwarded"), ("country", "FromCountry"))
 _WORDLESS = frozenset({"", "text", "image", "audio", "video", "document", "sticker"})
 
 
@@ -85,13 +86,15 @@ def referral_of(fields: Fields) -> Referral | None:
 
 def attributes_of(fields: Fields) -> Attributes:
     """What the model has no field for."""
-    named = {"opt_out": "OptOutType", "forwarded": "Forwarded", "country": "FromCountry"}
-    return {name: value[:MAX_VALUE_CHARS] for name, field in named.items() if (value := fields.get(field))}
+    return {name: value[:MAX_VALUE_CHARS] for name, field in _NAMED if (value := fields.get(field))}
 
 
 def _location(fields: Fields) -> Location | None:
+    given = fields.get("Latitude")
+    if given is None:
+        return None
     try:
-        lat, lon = float(fields.text("Latitude")), float(fields.text("Longitude"))
+        lat, lon = float(given), float(fields.text("Longitude"))
     except ValueError:
         return None
     if not (math.isfinite(lat) and math.isfinite(lon) and abs(lat) <= 90 and abs(lon) <= 180):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from omnibus.errors import Misconfigured, RecipientGone, Refused, TryAgain
-from omnibus.http import Response, response_error, retry_after
+from omnibus.http_answer import Response, response_error, retry_after
 from omnibus.model.entities import FailureReason
 
 FAILURES: Mapping[int, str] = {

@@ -20,4 +20,7 @@ _BY_FIELD: tuple[tuple[str, Kind], ...] = (
 
 def kind_of(fields: Fields) -> Kind:
     """The kind of a form request, by the first field that only it has."""
-    return next((kind for name, kind in _BY_FIELD if fields.get(name) is not None), "unknown")
+    for name, kind in _BY_FIELD:
+        if fields.has(name):
+            return kind
+    return "unknown"

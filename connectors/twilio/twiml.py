@@ -5,8 +5,8 @@ https://www.twilio.com/docs/messaging/twiml, https://www.twilio.com/docs/voice/t
 
 from __future__ import annotations
 
+from html import escape
 from urllib.parse import urlencode
-from xml.sax.saxutils import escape, quoteattr
 
 from connectors._shared.sms.fields import Fields, first_of, pairs_of
 from connectors.twilio.settings import TwilioSettings, VoicemailSettings
@@ -43,13 +43,13 @@ def _voicemail(request: Request, fields: Fields, voicemail: VoicemailSettings) -
     Requests about the recording do not say whose call it was, so their address does.
     """
     ends = urlencode({"from": fields.text("From"), "to": fields.text("To")})
-    back = quoteattr(f"{request.url.partition('?')[0]}?{ends}")
-    voice = "" if voicemail.voice is None else f" voice={quoteattr(voicemail.voice)}"
-    transcribe = f' transcribe="true" transcribeCallback={back}' if voicemail.transcribe else ""
+    back = escape(f"{request.url.partition('?')[0]}?{ends}")
+    voice = "" if voicemail.voice is None else f' voice="{escape(voicemail.voice)}"'
+    transcribe = f' transcribe="true" transcribeCallback="{back}"' if voicemail.transcribe else ""
     return (
-        f"<Say language={quoteattr(voicemail.language)}{voice}>{escape(voicemail.greeting)}</Say>"
-        f'<Record maxLength="{voicemail.max_seconds}" playBeep="true" action={back}'
-        f" recordingStatusCallback={back}{transcribe}/><Hangup/>"
+        f'<Say language="{escape(voicemail.language)}"{voice}>{escape(voicemail.greeting)}</Say>'
+        f'<Record maxLength="{voicemail.max_seconds}" playBeep="true" action="{back}"'
+        f' recordingStatusCallback="{back}"{transcribe}/><Hangup/>'
     )
 
 

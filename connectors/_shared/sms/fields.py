@@ -32,6 +32,10 @@ class Fields:
         value = self._quoted.get(name)
         return self._plain.get(name) if value is None else unquoted(value, self._charset)
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a field, with or without something in it."""
+        return name in self._quoted or name in self._plain
+
     def get_in(self, name: str, charset: str) -> str | None:
         """The value of a field, its bytes read in another charset than the rest."""
         value = self._quoted.get(name)
@@ -46,7 +50,10 @@ class Fields:
 
     def first(self, names: tuple[str, ...]) -> str | None:
         """The first of these fields that has something in it."""
-        return next((value for name in names if (value := self.get(name))), None)
+        for name in names:
+            if value := self.get(name):
+                return value
+        return None
 
     def names(self) -> list[str]:
         return [*self._quoted, *(name for name in self._plain if name not in self._quoted)]

@@ -7,6 +7,7 @@ same person writing to another of our numbers is another conversation.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from omnibus.channel.events import Party
 from omnibus.errors import InvalidPayload
@@ -18,6 +19,7 @@ _DIGITS = re.compile(r"\+?[0-9 ().-]{7,30}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")  # https://www.itu.int/rec/T-REC-E.164: at most 15 digits
 
 
+@lru_cache(maxsize=4_096)
 def normalized(address: str) -> str:
     """A number as E.164 (``+12025550147``) where it is an international one; anything else as it is, bounded.
 

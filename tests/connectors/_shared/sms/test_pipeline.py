@@ -1,0 +1,205 @@
+"""The family over the whole pipeline: signed requests in at the real front door, replies out at the fake provider."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from hashlib import sha1
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from aiohttp import ClientSession, web
+from yarl import URL
+
+from omnibus.bus.port import Bus
+from omnibus.cli.demo.outside import free_port
+from omnibus.cli.reading import records
+from omnibus.cli.settings import configuration
+from omnibus.cli.up import STAGES, running
+from omnibus.model import codec
+from omnibus.model.codec import Event
+
+PUBLIC = "https://in.example.com"
+CONFIG = """
+bus: embedded:{folder}/data
+blobs: file:{folder}/data/blobs
+http: {{host: 127.0.0.1, port: {port}, public_url: "https://in.example.com"}}
+log: {{level: error}}
+api: {{tokens: [api-token-of-the-test]}}
+channels:
+  sms-us:
+    {{type: twilio, account_sid: ACone, auth_token: token-of-the-first, api_url: "http://127.0.0.1:{provider}"}}
+  sms-uk:
+    {{type: twilio, account_sid: ACtwo, auth_token: token-of-the-second, api_url: "http://127.0.0.1:{provider}"}}
+  gateway:
+    type: sms_gateway
+    preset: kannel
+    webhook_secret: token-of-the-gateway
+    outgoing: {{url: "http://127.0.0.1:{provider}/sendsms", user: u, password: pw-of-kannel, allow_private: true}}
+queues: {{general: {{}}}}
+routes: [{{name: everything, to: queue:general}}]
+"""
+OURS, ANA = "+12025550123", "+12025550147"
+
+
+class Pipeline:
+    """A running installation, and what a provider outside sees of it."""
+
+    def __init__(self, port: int, bus: Bus, session: ClientSession, handed_in: list[dict[str, str]]) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.bus = bus
+        self.session = session
+        self.handed_in = handed_in
+
+    async def twilio(self, account: str, token: str, target: str = "", **fields: str) -> int:
+        """A request signed for the public address, as Twilio calls it."""
+        path = f"/in/{account}{target}"
+        signed = f"{PUBLIC}{path}" + "".join(f"{name}{value}" for name, value in sorted(fields.items()))
+        signature = base64.b64encode(hmac.new(token.encode(), signed.encode(), sha1).digest()).decode()
+        headers = {"X-Twilio-Signature": signature}
+        url = URL(f"{self.url}{path}", encoded=True)  # as it was signed, to the letter
+        async with self.session.post(url, data=fields, headers=headers) as answer:
+            return answer.status
+
+    async def kannel(self, query: str) -> tuple[int, bytes]:
+        url = URL(f"{self.url}/in/gateway?{query}", encoded=True)
+        async with self.session.get(url) as answer:
+            return answer.status, await answer.read()
+
+    async def reply(self, conversation: str, text: str) -> None:
+        url = f"{self.url}/api/conversations/{conversation}/commands"
+        headers = {"Authorization": "Bearer api-token-of-the-test"}
+        status = 404
+        async with asyncio.timeout(30):
+            while status == 404:  # until the API has heard of the conversation
+                async with self.session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
+                    status = answer.status
+        assert status == 202
+
+    async def events(self) -> list[Event]:
+        found = [record async for batch in records(self.bus, "omnibus.events") for record in batch]
+        return [codec.decode(record) for record in found]
+
+    async def until(self, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
+        """The events once `holds` is true of them."""
+        topic = "omnibus.events"
+        async with asyncio.timeout(30):
+            if holds(found := await self.events()):
+                return found
+            start = {partition: first for partition, (first, _) in (await self.bus.bounds(topic)).items()}
+            async for _ in self.bus.follow(topic, start):
+                if holds(found := await self.events()):
+                    break
+        return found
+
+
+@pytest.fixture
+async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
+    port, provider, handed_in = free_port(), free_port(), list[dict[str, str]]()
+    path = tmp_path / "omnibus.yaml"
+    path.write_text(CONFIG.format(folder=tmp_path, port=port, provider=provider))
+    async with (
+        provider_at(provider, handed_in),
+        running(configuration(path), STAGES) as services,
+        ClientSession() as session,
+    ):
+        runtime: Any = services[0]
+        yield Pipeline(port, runtime._runtime.bus, session, handed_in)
+
+
+@asynccontextmanager
+async def provider_at(port: int, handed_in: list[dict[str, str]]) -> AsyncIterator[None]:
+    async def twilio(request: web.Request) -> web.Response:
+        handed_in.append({"path": request.path, **dict(parse_qsl((await request.read()).decode()))})
+        return web.json_response({"sid": f"SMout{len(handed_in)}", "status": "queued"}, status=201)
+
+    async def kannel(request: web.Request) -> web.Response:
+        handed_in.append(dict(request.query))
+        return web.Response(text="0: Accepted for delivery", status=202)
+
+    app = web.Application()
+    app.router.add_post("/2010-04-01/Accounts/{sid}/Messages.json", twilio)
+    app.router.add_get("/sendsms", kannel)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def received(events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if event.type == "omnibus.message.received.v1"]
+
+
+def has_status(status: str) -> Callable[[Sequence[Event]], bool]:
+    """Whether a report of that status found its message."""
+
+    def holds(events: Sequence[Event]) -> bool:
+        reports = (event.data for event in events if event.type == "omnibus.message.delivery.v1")
+        return any(report.delivery.status == status and report.message_id is not None for report in reports)
+
+    return holds
+
+
+async def test_a_text_is_answered_and_its_delivery_reported(pipeline: Pipeline) -> None:
+    message = {"MessageSid": "SMin1", "From": ANA, "To": OURS, "Body": "hello", "NumMedia": "0"}
+    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200
+    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200, "a copy is taken, and dropped"
+    (inbound,) = received(await pipeline.until(lambda events: len(received(events)) > 0))
+    await pipeline.reply(inbound.subject, "We are looking into it")
+    await pipeline.until(has_status("sent"))
+    (sent,) = pipeline.handed_in
+    assert (sent["From"], sent["To"], sent["Body"]) == (OURS, ANA, "We are looking into it")
+
+    target = sent["StatusCallback"].removeprefix(f"{PUBLIC}/in/sms-us")
+    report = {"MessageSid": "SMout1", "MessageStatus": "delivered", "From": "+12025550199", "To": ANA}
+    assert await pipeline.twilio("sms-us", "token-of-the-first", target, **report) == 200
+    events = await pipeline.until(has_status("delivered"))
+    assert len(received(events)) == 1
+
+
+async def test_two_accounts_do_not_open_each_other(pipeline: Pipeline) -> None:
+    """The same message for both: each is proven by its own token, and belongs to its own account."""
+    message = {"MessageSid": "SMin1", "From": ANA, "To": OURS, "Body": "hello", "NumMedia": "0"}
+    assert await pipeline.twilio("sms-us", "token-of-the-second", **message) == 401
+    assert await pipeline.twilio("sms-uk", "token-of-the-first", **message) == 401
+    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200
+    assert await pipeline.twilio("sms-uk", "token-of-the-second", **message) == 200
+    events = received(await pipeline.until(lambda events: len(received(events)) == 2))
+    assert {event.data.message.channel_account_id for event in events} == {"sms-us", "sms-uk"}
+    assert len({event.subject for event in events}) == 2
+
+
+async def test_a_long_message_in_parts_is_one_and_its_answer_is_reported(pipeline: Pipeline) -> None:
+    """Kannel hands over the parts as they come, here the last one first, and one of them twice."""
+    parts = {1: "The parcel ", 2: "came today, ", 3: "thank you."}
+    for number in (3, 1, 1, 2):
+        fields = urlencode(
+            {
+                "token": "token-of-the-gateway",
+                "from": ANA,
+                "to": OURS,
+                "text": parts[number],
+                "id": f"k-{number}",
+                "charset": "UTF-8",
+            }
+        )
+        assert await pipeline.kannel(f"{fields}&udh=%05%00%03%C7%03%{number:02X}") == (200, b"")
+    (inbound,) = received(await pipeline.until(lambda events: len(received(events)) > 0))
+    assert inbound.data.message.content.text == "The parcel came today, thank you."
+
+    await pipeline.reply(inbound.subject, "You are welcome")
+    await pipeline.until(has_status("sent"))
+    (sent,) = pipeline.handed_in
+    assert (sent["to"], sent["from"], sent["text"]) == (ANA, OURS, "You are welcome")
+    query = sent["dlr-url"].partition("?")[2].replace("%d", "1").replace("%A", "")
+    assert await pipeline.kannel(query) == (200, b"")
+    events = await pipeline.until(has_status("delivered"))
+    assert len(received(events)) == 1
