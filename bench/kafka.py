@@ -1,0 +1,310 @@
+"""The Kafka engine on one broker: CPU for each message beside a bare copy loop in the same run, latency, restore.
+
+``python -m bench.kafka [--quick]`` prints JSON. The broker is started from its Maven artifacts
+(`omnibus.testing.kafka`) in a process of its own, whose CPU is not in the figures but whose time is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import TopicPartition
+
+from bench import normalizer_step
+from normalizer.policy import Policy
+from normalizer.stage import NormalizerStage
+from normalizer.stage import spec as normalizer_spec
+from omnibus import clock
+from omnibus.bus.kafka import KafkaBus, Limits
+from omnibus.bus.kafka.batches import pack
+from omnibus.bus.kafka.changelog import Changelog, Place
+from omnibus.bus.kafka.produce import Transactions
+from omnibus.bus.port import Out, Record, StageSpec, TaskId, TopicSpec
+from omnibus.bus.topics import Topics
+from omnibus.channel.declaration import Account
+from omnibus.channel.registry import discover
+from omnibus.model.raw import RawEvent, encode_raw
+from omnibus.stage.contract import Ctx, Timer
+from omnibus.stage.store.local import LocalStore
+from omnibus.testing.kafka import VERSION, cluster
+from router.plan import AccountPlan, Plan
+from router.rules.ruleset import load_rules
+from router.stage import RouterStage
+from router.stage import spec as router_spec
+
+PARTITIONS = 12
+TOPICS = Topics("bench")
+QUEUE = "general"
+
+
+class CopyStage:
+    """As little as a stage can do: the record goes on as it is."""
+
+    def process(self, record: Record, ctx: Ctx) -> None:
+        ctx.emit(Out("bench.copied", record.key, record.value, record.headers))
+
+    def fire(self, timer: Timer, ctx: Ctx) -> None:
+        raise AssertionError("it sets none")
+
+
+def account() -> Account:
+    channel = discover().channel("webhook")
+    return Account(name="hook", channel=channel, settings=channel.settings(), inactivity=timedelta(days=1))
+
+
+def normalizer(_: TaskId) -> NormalizerStage:
+    return NormalizerStage({"hook": account()}, TOPICS, Policy())
+
+
+def plan() -> Plan:
+    rules = load_rules([], default=f"queue:{QUEUE}", queues=(QUEUE,), automations=())
+    return Plan(topics=TOPICS, rules=rules, queues=(QUEUE,), default_queue=QUEUE, accounts={"hook": AccountPlan()})
+
+
+@asynccontextmanager
+async def opened(addresses: list[str], folder: str, **limits: Any) -> AsyncIterator[KafkaBus]:
+    settings = msgspec.convert({"session_timeout_ms": 6_000, "report_every_s": 0.05} | limits, Limits)
+    bus = KafkaBus(addresses, topics=TOPICS, limits=settings, state_dir=Path(folder))
+    await bus.open()
+    try:
+        specs = TOPICS.all_specs(partitions=PARTITIONS, channels=["webhook"], queues=[QUEUE], automations=[])
+        await bus.ensure_topics([*specs, TopicSpec(name="bench.copied", partitions=PARTITIONS)])
+        yield bus
+    finally:
+        await bus.close(5.0)
+
+
+async def fill(bus: KafkaBus, count: int, first: int = 0) -> None:
+    """Webhook requests, a tenth as many people as messages."""
+    publisher = bus.publisher("fill")
+    work = normalizer_step.records(count, max(1, count // 10))
+    for start in range(0, count, 2_000):
+        await publisher.publish(
+            [
+                Out(TOPICS.raw("webhook"), b"person-%d" % ((first + start + n) % max(1, count // 10)), record.value)
+                for n, record in enumerate(work[start : start + 2_000])
+            ]
+        )
+
+
+async def caught_up(bus: KafkaBus, group: str) -> None:
+    while not (lags := await bus.lag(group)) or any(lags.values()):
+        await asyncio.sleep(0.1)
+
+
+async def cpu_of_stage(bus: KafkaBus, spec: StageSpec, task: Callable[[TaskId], Any], count: int) -> dict[str, float]:
+    """Microseconds of this process for each message while it works through a backlog; and messages a second."""
+    runner = bus.run_stage(spec, task)
+    await runner.start()
+    while runner.health.processed_total == 0:
+        await asyncio.sleep(0.01)
+    began, cpu, done = time.perf_counter(), time.process_time(), runner.health.processed_total
+    while runner.health.processed_total < count:
+        await asyncio.sleep(0.02)
+    seconds, used = time.perf_counter() - began, time.process_time() - cpu
+    worked = runner.health.processed_total - done
+    await caught_up(bus, spec.name)
+    await runner.drain(5.0)
+    return {"us_per_message": round(used / worked * 1e6, 1), "per_second": round(worked / seconds)}
+
+
+async def bare_copy(addresses: list[str], count: int) -> dict[str, float]:
+    """aiokafka alone, as fast as it goes: getmany, send_batch, one transaction for each round, checked results."""
+    topic = TOPICS.raw("webhook")
+    consumer = AIOKafkaConsumer(bootstrap_servers=addresses, isolation_level="read_committed", enable_auto_commit=False)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=addresses, transactional_id="bench-bare", acks="all", linger_ms=0, max_batch_size=524_288,
+        compression_type="zstd",
+    )  # fmt: skip
+    await consumer.start()
+    await producer.start()
+    try:
+        consumer.assign([TopicPartition(topic, partition) for partition in range(PARTITIONS)])
+        await consumer.seek_to_beginning()
+        done, cpu, began = 0, time.process_time(), time.perf_counter()
+        while done < count:
+            fetched = await consumer.getmany(timeout_ms=200, max_records=3_000)
+            await producer.begin_transaction()
+            futures = []
+            for tp, records in fetched.items():
+                batch = producer.create_batch()
+                for r in records:
+                    batch.append(timestamp=r.timestamp, key=r.key, value=r.value, headers=list(r.headers))
+                batch.close()
+                futures.append(await producer.send_batch(batch, "bench.copied", partition=tp.partition))
+                done += len(records)
+            await asyncio.gather(*futures)
+            await producer.send_offsets_to_transaction(
+                {tp: records[-1].offset + 1 for tp, records in fetched.items()}, "bench-bare"
+            )
+            await producer.commit_transaction()
+        used, seconds = time.process_time() - cpu, time.perf_counter() - began
+    finally:
+        await producer.stop()
+        await consumer.stop()
+    return {"us_per_message": round(used / count * 1e6, 1), "per_second": round(count / seconds)}
+
+
+async def restore(bus: KafkaBus, keys: int) -> dict[str, float]:
+    """A changelog of that many keys read into a new local store."""
+    core = bus.core
+    await core.co_partitioned("restoring", ["bench.copied"])
+    tp = (core.state_topic("restoring"), 0)
+    with tempfile.TemporaryDirectory() as folder:
+        store = LocalStore(Path(folder) / "writing.sqlite")
+        changelog = Changelog(core.wire, tp, PARTITIONS, store, core.limits)
+        transactions = Transactions(core.wire, "bench-restore", "bench", core.limits)
+        await transactions.fence()
+        await changelog.restore()
+        for start in range(0, keys, 1_000):
+            delta: dict[bytes, bytes | None] = {
+                b"\x10key-%012d" % (n * 7_919 % keys): b"v" * 120 for n in range(start, min(keys, start + 1_000))
+            }
+            await transactions.commit(pack(changelog.rows(delta, {"bench.copied": Place(start)}), 524_288))
+        store.close()
+        fresh = LocalStore(Path(folder) / "fresh.sqlite")
+        reading = Changelog(core.wire, tp, PARTITIONS, fresh, core.limits)
+        began = time.perf_counter()
+        await reading.restore()
+        seconds = time.perf_counter() - began
+        assert fresh.count() == keys
+        fresh.close()
+    return {"keys": keys, "keys_per_second": round(keys / seconds)}
+
+
+async def door_to_queue(addresses: list[str], folder: str, rate: int, seconds: float) -> dict[str, float]:
+    """From the publishing of a raw event to a reader of the queue, over two exactly-once hops in another process."""
+    command = [sys.executable, "-m", "bench.kafka", "--serve", ",".join(addresses), "--folder", folder]
+    serving = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert serving.stdout is not None
+    await serving.stdout.readline()
+    try:
+        async with opened(addresses, f"{folder}/door") as bus:
+            return await _latency(bus, rate, seconds)
+    finally:
+        serving.kill()
+        await serving.communicate()
+
+
+async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]:
+    sent: dict[bytes, float] = {}
+    took: list[float] = []
+    following = bus.follow(TOPICS.queue(QUEUE))
+    first = 50_000_000
+
+    async def watch() -> None:
+        async for records in following:
+            now = time.perf_counter()
+            for record in records:
+                at = sent.pop(_number(record), None)
+                if at is not None:
+                    took.append(now - at)
+
+    watching = asyncio.create_task(watch())
+    publisher = bus.publisher("door")
+    began = time.perf_counter()
+    n, calls = 0, []
+    while (passed := time.perf_counter() - began) < seconds:
+        while n < passed * rate:
+            calls.append(asyncio.create_task(_send(publisher, first + n, sent)))
+            n += 1
+        await asyncio.sleep(0.004)
+    await asyncio.gather(*calls)
+    ends = time.perf_counter() + 10
+    while sent and time.perf_counter() < ends:
+        await asyncio.sleep(0.05)
+    watching.cancel()
+    warm = sorted(took[rate:])  # the first second warms caches and connections up
+    return {
+        "rate": rate, "messages": n, "missing": len(sent),
+        "p50_ms": round(statistics.median(warm) * 1000, 1), "p99_ms": round(warm[int(len(warm) * 0.99)] * 1000, 1),
+    }  # fmt: skip
+
+
+async def _send(publisher: Any, number: int, sent: dict[bytes, float]) -> None:
+    body = {"id": f"m-{number}", "from": f"p{number % 997}", "thread": f"t{number}", "text": f"n={number}"}
+    raw = msgspec.structs.replace(_RAW, id=f"raw_{number}", received_at=clock.now(), body=json.dumps(body).encode())
+    sent[b"%d" % number] = time.perf_counter()
+    await publisher.publish([Out(TOPICS.raw("webhook"), b"t%d" % number, encode_raw(raw))])
+
+
+_RAW = RawEvent(
+    id="raw", channel="webhook", account="hook", received_at=normalizer_step.AT, body=b"",
+    headers=(("content-type", "application/json"),),
+)  # fmt: skip
+
+
+def _number(record: Record) -> bytes:
+    """Every message is the first of its conversation, so the queue learns of it with the assignment."""
+    value = record.value or b""
+    at = value.find(b'"n=')
+    return b"" if at < 0 else value[at + 3 : value.find(b'"', at + 3)]
+
+
+async def serve(addresses: list[str], folder: str) -> None:
+    """Both stages in this process, for `door_to_queue`."""
+    async with opened(addresses, f"{folder}/stages") as bus:
+        routing = plan()
+        runners = [
+            bus.run_stage(normalizer_spec(TOPICS, ["webhook"], Policy()), normalizer),
+            bus.run_stage(router_spec(TOPICS), lambda task: RouterStage(lambda: routing)),
+        ]
+        for runner in runners:
+            await runner.start()
+        while not all(runner.health.ready and runner.health.tasks for runner in runners):
+            await asyncio.sleep(0.05)
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+async def measure(quick: bool) -> dict[str, Any]:
+    count = 6_000 if quick else 40_000
+    found: dict[str, Any] = {"kafka": VERSION, "partitions": PARTITIONS, "cores": os.cpu_count()}
+    with cluster() as running, tempfile.TemporaryDirectory() as folder:
+        addresses = running.addresses
+        async with opened(addresses, f"{folder}/state") as bus:
+            await fill(bus, count)
+            found["bare_aiokafka_copy"] = await bare_copy(addresses, count)
+            copying = StageSpec(name="copy", inputs=(TOPICS.raw("webhook"),))
+            found["engine_copy"] = await cpu_of_stage(bus, copying, lambda task: CopyStage(), count)
+            spec = normalizer_spec(TOPICS, ["webhook"], Policy())
+            found["normalizer"] = await cpu_of_stage(bus, spec, normalizer, count)
+            routing = plan()
+            told = sum(after - first for first, after in (await bus.bounds(TOPICS.events)).values())
+            found["router"] = await cpu_of_stage(
+                bus, router_spec(TOPICS), lambda task: RouterStage(lambda: routing), min(count, told)
+            )
+            found["restore"] = await restore(bus, 20_000 if quick else 200_000)
+        found["normalizer"]["step_alone_us"] = normalizer_step.measure(2_000 if quick else 10_000)["us_per_message"]
+        found["door_to_queue"] = await door_to_queue(addresses, folder, 100 if quick else 500, 5.0 if quick else 12.0)
+    return found
+
+
+def main() -> None:
+    options = argparse.ArgumentParser()
+    options.add_argument("--quick", action="store_true")
+    options.add_argument("--serve")
+    options.add_argument("--folder", default="")
+    given = options.parse_args()
+    if given.serve:
+        asyncio.run(serve(given.serve.split(","), given.folder))
+        return
+    print(json.dumps(asyncio.run(measure(given.quick)), indent=1))
+
+
+if __name__ == "__main__":
+    main()
