@@ -18,7 +18,7 @@ from connectors.email.quotation import (
 )
 
 MAX_LINES = 5_000
-_SEARCH_LINES = 2_000
+_SEARCH_LINES = 1_000
 # "FW:" in the languages people set their mail programs to; Outlook gives no other sign.
 _SUBJECT = re.compile(
     r"^\s*(?:fwd?|wg|tr|rv|enc|i|doorst|vs|vb|vl|pd|ilet|i̇let|ilt|пересл|trans|转发|轉寄|転送|전달|edasi|prosl|továbbítás|přeposl|"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
-from connectors._shared.mime.addresses import Address, first_address, parse_addresses
+from connectors._shared.mime.addresses import Address, names_without_address, parse_addresses
 from connectors._shared.mime.dates import parse_date
 from connectors._shared.mime.flowed import unflow
 from connectors._shared.mime.headers import Headers
@@ -32,6 +32,7 @@ class Mail:
     """A parsed mail. Fields are read when asked for, and never raise."""
 
     root: Part
+    _addresses: dict[str, list[Address]] = field(default_factory=dict)
 
     @property
     def headers(self) -> Headers:
@@ -43,12 +44,18 @@ class Mail:
 
     def addresses(self, field: str) -> list[Address]:
         """Every mailbox of the fields with that name."""
-        return parse_addresses(self.headers.every_raw(field))
+        if field not in self._addresses:
+            self._addresses[field] = parse_addresses(self.headers.every_raw(field))
+        return self._addresses[field]
+
+    def bare_names(self, field: str) -> list[str]:
+        """What the fields of that name say where they name no mailbox."""
+        return names_without_address(self.headers.every_raw(field))
 
     @cached_property
     def sender(self) -> Address | None:
         """From, else Sender."""
-        return first_address(self.headers.every_raw("from")) or first_address(self.headers.every_raw("sender"))
+        return next(iter([*self.addresses("from"), *self.addresses("sender")]), None)
 
     @cached_property
     def subject(self) -> str:
@@ -68,7 +75,8 @@ class Mail:
 
     @cached_property
     def date(self) -> datetime | None:
-        return parse_date(self.headers.raw("date"))
+        """The first Date field that makes sense."""
+        return next(filter(None, map(parse_date, self.headers.every_raw("date"))), None)
 
     @cached_property
     def html(self) -> str | None:

@@ -86,7 +86,7 @@ def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
         thread=MAILBOX,
         at=_sent_at(raw, mail),
         native_id=native_id_of(raw, mail),
-        sender=_party(author) if author is not None else _nobody(raw),
+        sender=_party(author) if author is not None else _nobody(raw, mail),
         content=content_of(mail),
         attachments=tuple(files),
         html=html.encode() if html else None,
@@ -113,7 +113,7 @@ def unfetched(raw: RawEvent, mail: Mail, problem: str) -> Message:
         thread=MAILBOX,
         at=_sent_at(raw, mail),
         native_id=mail.message_id or f"imap:{place}",
-        sender=_party(sender) if sender is not None else _nobody(raw),
+        sender=_party(sender) if sender is not None else _nobody(raw, mail),
         content=Unsupported(native_type="email", summary=f"{mail.subject[:200]} (the mail {why})".strip()),
         subject=mail.subject[:MAX_TEXT] or None,
         in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
@@ -262,9 +262,10 @@ def _party(address: Address) -> Party:
     )
 
 
-def _nobody(raw: RawEvent) -> Party:
-    """A mail without any sender: one stranger for each host it comes from."""
-    return Party(scheme="opaque", value=f"no-sender@{raw.remote or 'unknown'}")
+def _nobody(raw: RawEvent, mail: Mail) -> Party:
+    """A mail without any sender: one stranger for each host it comes from, called what From says."""
+    name = next(iter(mail.bare_names("from")), None)
+    return Party(scheme="opaque", value=f"no-sender@{raw.remote or 'unknown'}", display_name=name)
 
 
 def _others(mail: Mail, own: frozenset[str], author: Address | None) -> Iterator[Party]:

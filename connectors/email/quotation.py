@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 from connectors.email.quotation_words import LANGUAGES, Words
@@ -57,6 +58,10 @@ _START = re.compile(rf"^[\W_]{{0,12}}(?:{_START_WORDS})\b", re.UNICODE)
 _INNER_START = re.compile(rf"(?<=[\s-])(?:{_START_WORDS}) (?=(?:\w{{2,12}}[.,]{{1,2}} ?)?(?:\w{{2,10}}\.? )?\d)")
 _VERBS = _alternatives(_words("verbs"))
 _VERB_ENDS = tuple(sorted({verb.casefold() for verb in _words("verbs")}))
+_VERBS_BY_END = {
+    last: sorted((verb for verb in _VERB_ENDS if verb[-1] == last), key=len, reverse=True)
+    for last in {verb[-1] for verb in _VERB_ENDS}
+}
 _VERB = re.compile(rf"(?:^|[\s>)\]\"»”])(?:{_VERBS})\b", re.IGNORECASE)
 _DATE = re.compile(
     r"\d{1,2}[:.h]\d{2}|\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\b(?:19|20)\d{2}\b|\d{4}年|\d{4}년|\d{1,2}:\d{2}"
@@ -71,6 +76,7 @@ _ORIGINAL = re.compile(
     rf"[ \t*]{{0,5}}:?{_DASHES}{{0,60}}$",
     re.IGNORECASE,
 )
+_ORIGINAL_WORDS = frozenset(word.casefold() for word in _words("original"))
 _FORWARDED = re.compile(
     rf"^[ \t>*_-]{{0,60}}(?:{_alternatives(_words('forwarded'))})[ \t]?(?P<end>[-:*_]|/)", re.IGNORECASE
 )
@@ -99,6 +105,9 @@ def is_original_mark(line: str) -> bool:
     """`-----Original Message-----`, in any language, or `---- Ana wrote ----`."""
     if len(line) > 300 or not set(line) & set("-_=*"):
         return False
+    bare = line.strip("-_=*: \t>\u2014").casefold()
+    if bare not in _ORIGINAL_WORDS and not bare.endswith(_VERB_ENDS):
+        return False  # a cheap look: most lines with dashes are rules and lists
     return _ORIGINAL.match(line) is not None or _WROTE_BETWEEN_DASHES.match(line) is not None
 
 
@@ -195,6 +204,11 @@ def _unquoted(line: str) -> str:
     return line.lstrip(" \t>").rstrip()
 
 
+def may_be_attribution(lines: Sequence[str], at: int) -> bool:
+    """A cheap look whether a closer one is worth while."""
+    return bool(lines[at].strip()) and any(map(_may_end, lines[at : at + MAX_ATTRIBUTION_LINES]))
+
+
 def attribution_at(lines: Sequence[str], at: int) -> Attribution | None:
     """The attribution that begins at this line, wrapped over a few lines perhaps."""
     first = lines[at].strip()
@@ -208,6 +222,7 @@ def attribution_at(lines: Sequence[str], at: int) -> Attribution | None:
     return _attribution_from(lines, at, prefix, begin)
 
 
+@lru_cache(maxsize=8_192)
 def _may_end(line: str) -> bool:
     """A cheap look at the end of a line, because most lines of most mails are no attribution."""
     bare = line.rstrip(" \t-*_\u2013\u2014>")
@@ -257,7 +272,7 @@ def _ends_with_verb(text: str) -> bool:
     words = text.rstrip(":： ").casefold()
     if not words.endswith(_VERB_ENDS):
         return False
-    verb = max((each for each in _VERB_ENDS if words.endswith(each)), key=len)
+    verb = next(each for each in _VERBS_BY_END[words[-1]] if words.endswith(each))
     before = words[-len(verb) - 1 : -len(verb)]
     # Languages without blanks between words end in the verb alone.
     return not before or not before.isalnum() or not verb[0].isascii()

@@ -15,10 +15,13 @@ from connectors.email.quotation import (
     is_divider,
     is_forward_mark,
     is_original_mark,
+    may_be_attribution,
 )
 from connectors.email.signature import signature_start
 
 MAX_LINES = 5_000
+MAX_TRIES = 500
+"""Lines that look like the beginning of a quotation and are none, in one text."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Scan:
     def __init__(self, lines: Sequence[str], *, quotes_marked: bool) -> None:
         self._lines = lines
         self._at = 0
+        self._tries = 0
         self._unannounced = quotes_marked or _has_quote_block(lines)
         self.kept: list[str] = []
         self.found = False
@@ -102,8 +106,11 @@ class _Scan:
         """Where the words that announce a quotation end; the author's words on their line are kept."""
         if is_original_mark(self._lines[self._at]):
             return self._at + 1
+        if self._tries >= MAX_TRIES:
+            return None
         attribution = attribution_at(self._lines, self._at)
         if attribution is None:
+            self._tries += may_be_attribution(self._lines, self._at)
             return None
         if attribution.prefix:
             self.kept.append(attribution.prefix)

@@ -6,7 +6,7 @@ from typing import Any
 
 from resiliparse.parse.html import HTMLTree
 
-from connectors.email.html import MAX_HTML, html_to_text
+from connectors.email.html import bounded, html_to_text
 from connectors.email.quotation import is_forward_mark
 from connectors.email.reply import Reply, split_reply
 
@@ -25,13 +25,18 @@ _CONTAINERS = (
 # Outlook marks where the quotation begins, not what it is: everything behind the mark belongs to it.
 _BEGINNINGS = "#divRplyFwdMsg, #appendonsend, #x_divRplyFwdMsg, #x_appendonsend, hr#stopSpelling"
 _MAX_CONTAINERS = 200
+_MAX_MARKS = 2_000
+"""Containers hundreds deep are nobody's answer: all of their text is read as it stands."""
 _MAX_SIBLINGS = 5_000
 _MARK = ">"
 
 
 def split_html_reply(html: str) -> Reply:
     """Never raises; linear in the HTML up to the cap of `html_to_text`."""
-    tree = HTMLTree.parse(html[:MAX_HTML])
+    html = bounded(html)
+    if html.count("quote") > _MAX_MARKS:
+        return split_reply(html_to_text(html))
+    tree = HTMLTree.parse(html)
     body = tree.body
     if body is None:
         return split_reply(html_to_text(html))

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from connectors._shared.mime.words import decode_words
 
 MAX_ADDRESSES = 1_000
+MAX_TOKENS = 20_000
+"""Words and signs of one field: a thousand addresses with names have fewer."""
 MAX_LENGTH = 320
 """RFC 5321 section 4.5.3.1: 64 for the local part, 255 for the domain, and the sign between."""
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.){0,500}"|<[^<>]*>|[(),;:]|[^"<(),;:]+|["<]', re.DOTALL)
+_MAX_NAMES = 2_000
 _BARE = re.compile(r"[^\s<>()\"',;:]+@[^\s<>()\"',;:]+")
 _COMMENT = re.compile(r"\([^()]*\)")
 _BLANKS = re.compile(r"\s+")
@@ -66,6 +70,21 @@ def parse_addresses(values: Iterable[str]) -> list[Address]:
     return found
 
 
+def names_without_address(values: Iterable[str]) -> list[str]:
+    """What entries that name no mailbox say (`From: Whomever`), decoded."""
+    texts = (
+        _name(entry.text)
+        for value in values
+        for entry in _joined_names(_entries(value[:_MAX_NAMES]))
+        if _is_name(entry)
+    )
+    return [text[:MAX_LENGTH] for text in texts if text]
+
+
+def _is_name(entry: _Entry) -> bool:
+    return entry.angle is None and not entry.has_at and "=?" not in entry.text
+
+
 def first_address(values: Iterable[str]) -> Address | None:
     """The first mailbox, if there is one."""
     return next(iter(parse_addresses(values)), None)
@@ -75,7 +94,7 @@ def _entries(value: str) -> Iterator[_Entry]:
     entry = _Entry()
     comment: list[str] = []
     depth = 0
-    for lexeme in _TOKEN.findall(value):
+    for lexeme in islice(map(re.Match.group, _TOKEN.finditer(value)), MAX_TOKENS):
         if lexeme == "(":
             depth += 1
         elif lexeme == ")":

@@ -129,8 +129,9 @@ class _Parser:
                 # No boundary in it: what there is may be text, and is not thrown away.
                 part.children.append(Part(Headers([]), "text/plain", {}, part.data, part.depth + 1, defaulted=True))
         elif part.is_message and self._parts < MAX_PARTS:
-            inner = part.decoded()
-            part.children.append(self.message(inner.lstrip(b"\r\n"), part.depth + 1))
+            inner = self.message(part.decoded().lstrip(b"\r\n"), part.depth + 1)
+            if inner.headers.fields:  # without a single field it is no mail, whatever it is called
+                part.children.append(inner)
 
 
 def _bare_type(value: str | None) -> str | None:

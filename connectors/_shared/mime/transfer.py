@@ -5,6 +5,9 @@ from __future__ import annotations
 import binascii
 import re
 
+MAX_PIECES = 20_000
+"""Padded pieces of one base64 body: encoders that pad each line exist, and what has more is no file."""
+
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 _UU_BEGIN = re.compile(rb"(?m)^begin [0-7]{3,4} [^\r\n]{0,200}\r?$")
 
@@ -32,7 +35,7 @@ def decode_base64(data: bytes) -> bytes:
 
 def _pieces(data: bytes) -> bytes:
     out = []
-    for index, piece in enumerate(re.split(rb"=+", data)):
+    for index, piece in enumerate(re.split(rb"=+", data, maxsplit=MAX_PIECES)):
         if index and not _is_base64(piece):
             break
         out.append(_unpadded(_NOT_BASE64.sub(b"", piece)))

@@ -39,7 +39,8 @@ def _with_enriched(field: str, expected: Any, mail: Mail) -> Any:
 
 def _people(field: str) -> Got:
     def got(mail: Mail) -> list[dict[str, str | None]]:
-        return [_person(address) for address in mail.addresses(field)]
+        found = [_person(address) for address in mail.addresses(field)]
+        return found or [{"name": name, "email": None} for name in mail.bare_names(field)]
 
     return got
 

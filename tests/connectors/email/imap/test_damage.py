@@ -65,7 +65,7 @@ def poison(dovecot: Any, subject: str) -> Path:
     [path] = [each for each in dovecot.mailbox.glob("*/*") if f"Subject: {subject}".encode() in each.read_bytes()[:500]]
     path.write_bytes(b"")
     path.chmod(0)
-    return path
+    return Path(path)
 
 
 async def test_a_mail_that_cannot_be_read_blocks_no_other(reader: Any, dovecot: Any, make_mail: Make) -> None:
