@@ -97,7 +97,8 @@ class Cluster:
 
 @contextmanager
 def cluster(nodes: int = 1, *, version: str = VERSION, more: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """A cluster with nothing in it (an existing one as it is). `more` are further broker settings."""
+    """A cluster with nothing in it (an existing one as it is). `more` are further broker settings, among
+    them `_login_port`: the port of a second listener named LOGIN."""
     existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if existing and not more and nodes == 1:
         yield Cluster([], existing.split(","))
@@ -173,7 +174,9 @@ def _nodes(count: int, version: str, libs: Path, folder: Path, more: Mapping[str
         home = folder / f"n{n + 1}"
         home.mkdir()
         settings = _settings(n + 1, count, ports[n], ports[count + n], voters, home) | dict(more)
-        settings = {key: value.replace("{home}", str(home)) for key, value in settings.items()}
+        if login := settings.pop("_login_port", None):
+            for name in ("listeners", "advertised.listeners"):
+                settings[name] += f",LOGIN://127.0.0.1:{login}"
         base = (CI / "node.properties").read_text("utf-8")
         file = home / "node.properties"
         file.write_text(base + "".join(f"{key}={value}\n" for key, value in settings.items()), "utf-8")

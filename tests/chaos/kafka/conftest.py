@@ -86,6 +86,7 @@ class Chaos:
         }  # fmt: skip
         self._workers: dict[str, int] = {}
         self._lives = itertools.count()
+        self._asking = asyncio.Lock()
         self._nursery: asyncio.subprocess.Process
         self._sent: dict[str, int] = defaultdict(int)
         self._feeding = True
@@ -148,8 +149,9 @@ class Chaos:
         here = {"state": str(self._folder / "state" / name), "ready": str(ready), "log": str(log)}
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
-        self._nursery.stdin.write(json.dumps(self._settings | here).encode() + b"\n")
-        self._workers[name] = int(await self._nursery.stdout.readline())
+        async with self._asking:
+            self._nursery.stdin.write(json.dumps(self._settings | here).encode() + b"\n")
+            self._workers[name] = int(await self._nursery.stdout.readline())
         ends = time.monotonic() + 60
         while not ready.exists():
             if not _alive(self._workers[name]) or time.monotonic() > ends:
