@@ -16,7 +16,7 @@ from omnibus.model.codec import decode
 from omnibus.model.content import Text
 from omnibus.testing.memory_state import MemoryBacking, run
 from router.plan import AccountPlan, Plan
-from router.rehearsal import ACCOUNT, START_MS, Rehearsal, a_conversation, an_identity
+from router.rehearsal import ACCOUNT, START_MS, MemoryTable, Rehearsal, a_conversation, an_identity
 from router.rules.facts import Facts
 from router.rules.rule import Rule
 from router.rules.ruleset import load_rules
@@ -63,12 +63,13 @@ def batches(plan: Plan, count: int, *, first: bool) -> list[list[Record]]:
 def microseconds(plan: Plan, count: int) -> dict[str, float]:
     """For a first message (opened, routed, assigned) and for a later one (forwarded), the median batch."""
     stage, specification, backing = RouterStage(lambda: plan), spec(plan.topics), MemoryBacking()
+    tables = {plan.topics.routing: MemoryTable()}
     figures = {}
     for kind, first in (("first", True), ("later", False)):
         times = []
         for records in batches(plan, count, first=first):
             began = time.perf_counter()
-            result = run(stage, specification, *records, backing=backing, now_ms=START_MS)
+            result = run(stage, specification, *records, backing=backing, now_ms=START_MS, tables=tables)
             times.append((time.perf_counter() - began) / BATCH * 1e6)
             assert not result.dead
         figures[kind] = round(statistics.median(times), 1)
