@@ -49,6 +49,8 @@ from router.stage import spec as router_spec
 PARTITIONS = 12
 TOPICS = Topics("bench")
 QUEUE = "general"
+THREADS = 500
+"""People writing while latency is measured; each has a conversation after the first second."""
 
 
 class CopyStage:
@@ -62,7 +64,7 @@ class CopyStage:
 
 
 def account() -> Account:
-    channel = discover().channel("webhook")
+    channel = discover().get("webhook")
     return Account(name="hook", channel=channel, settings=channel.settings(), inactivity=timedelta(days=1))
 
 
@@ -236,10 +238,11 @@ async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]
 
 
 async def _send(publisher: Any, number: int, sent: dict[bytes, float]) -> None:
-    body = {"id": f"m-{number}", "from": f"p{number % 997}", "thread": f"t{number}", "text": f"n={number}"}
+    thread = f"t{number % THREADS}"
+    body = {"id": f"m-{number}", "from": f"p-{thread}", "thread": thread, "text": f"n={number}"}
     raw = msgspec.structs.replace(_RAW, id=f"raw_{number}", received_at=clock.now(), body=json.dumps(body).encode())
     sent[b"%d" % number] = time.perf_counter()
-    await publisher.publish([Out(TOPICS.raw("webhook"), b"t%d" % number, encode_raw(raw))])
+    await publisher.publish([Out(TOPICS.raw("webhook"), thread.encode(), encode_raw(raw))])
 
 
 _RAW = RawEvent(
@@ -249,7 +252,7 @@ _RAW = RawEvent(
 
 
 def _number(record: Record) -> bytes:
-    """Every message is the first of its conversation, so the queue learns of it with the assignment."""
+    """The number in a message's text; the first of a conversation comes with the assignment."""
     value = record.value or b""
     at = value.find(b'"n=')
     return b"" if at < 0 else value[at + 3 : value.find(b'"', at + 3)]

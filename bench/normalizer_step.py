@@ -46,7 +46,7 @@ def records(count: int, people: int) -> list[Record]:
 
 def measure(count: int = 20_000, people: int = 2_000, batch: int = 200) -> dict[str, Any]:
     """Microseconds for each message, over `count` messages in steps of `batch`."""
-    channel = discover().channel("webhook")
+    channel = discover().get("webhook")
     account = Account(name="hook", channel=channel, settings=channel.settings(), inactivity=timedelta(days=1))
     policy = Policy()
     stage, stage_spec = NormalizerStage({"hook": account}, TOPICS, policy), spec(TOPICS, ["webhook"], policy)

@@ -241,7 +241,7 @@ def _automation_plans(config: Config, default: str) -> tuple[dict[str, Automatio
 
 def _settings_errors(config: Config, automation: AutomationConfig) -> list[ConfigError]:
     try:
-        discover().automation(automation.type).check(automation.settings, automation.name)
+        discover().get(automation.type).check(automation.settings, automation.name)
     except Misconfigured as wrong:
         return [ConfigError(config.where(wrong.setting), wrong.setting, wrong.why)]
     return []

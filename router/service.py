@@ -95,7 +95,7 @@ class RouterService:
 
     def _worker(self, config: AutomationConfig, conversations: ReadTable) -> AutomationWorker:
         plan, runtime = self._plan, self._runtime
-        automation = discover().automation(config.type)
+        automation = discover().get(config.type)
         targets = [f"queue:{queue}" for queue in plan.queues] + [f"automation:{name}" for name in plan.automations]
         tools = AutomationTools(
             name=config.name,

@@ -38,7 +38,7 @@ do is refused before it is sent, with a reason from the [failure vocabulary](../
 
 def pages() -> Iterator[tuple[Path, str]]:
     """The matrix, and a page for each channel."""
-    found = discover().channels
+    found = discover().plugins
     yield FOLDER / "README.md", NOTICE + _INTRO + _matrix(found)
     for name, channel in found.items():
         yield FOLDER / f"{name}.md", _page(channel)

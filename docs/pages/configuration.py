@@ -64,14 +64,14 @@ def _queues() -> Iterator[str]:
 
 
 def _plugged() -> Iterator[str]:
-    channels = [(f"[`{name}`](channels/{name}.md)", one.title) for name, one in discover().channels.items()]
+    channels = [(f"[`{name}`](channels/{name}.md)", one.title) for name, one in discover().plugins.items()]
     yield "## `channels`\n\nAccounts, by a name of yours; `type` decides about the other settings.\n\n"
     yield table(("type", "is"), channels) + "\n"
-    programs = automations.discover().automations
+    programs = automations.discover().plugins
     yield "## `automations`\n\nPrograms that answer, by a name of yours; `type` decides about the other settings.\n\n"
     yield table(("type", "is"), [(f"[`{n}`](automations/{n}.md)", one.title) for n, one in programs.items()]) + "\n"
     yield "## `sinks`\n\nDestinations, by a name of yours; `type` decides about the other settings, `from` lists\n"
     yield "what it reads ([sinks](sinks/README.md)). Every sink has besides:\n\n"
     yield settings_of(SinkSettings, prefix="sinks.NAME.") + "\n"
-    found = sinks.discover().sinks
+    found = sinks.discover().plugins
     yield table(("type", "is"), [(f"[`{name}`](sinks/{name}.md)", one.title) for name, one in found.items()])

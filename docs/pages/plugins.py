@@ -20,11 +20,11 @@ END = "<!-- end of the table -->"
 
 def pages() -> Iterator[tuple[Path, str]]:
     """The tables, and a page for each sink and automation."""
-    found = sinks.discover().sinks
+    found = sinks.discover().plugins
     yield SINKS / "README.md", _with_table(SINKS / "README.md", _sinks_table(found.values()))
     for sink in found.values():
         yield SINKS / f"{sink.name}.md", _sink_page(sink)
-    programs = automations.discover().automations
+    programs = automations.discover().plugins
     yield AUTOMATIONS / "README.md", _automations_page(programs.values())
     for automation in programs.values():
         yield AUTOMATIONS / f"{automation.name}.md", _automation_page(automation)

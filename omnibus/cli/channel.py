@@ -42,7 +42,7 @@ def list_channels(as_json: bool) -> None:
             "sends": ", ".join(sorted(one.capabilities.sends)),
             "problem": "",
         }
-        for name, one in found.channels.items()
+        for name, one in found.plugins.items()
     ]
     broken = [
         {"channel": name, "title": "", "receives": "", "sends": "", "problem": why}
@@ -58,7 +58,7 @@ def show_channel(name: str, as_json: bool) -> None:
     """What a channel can do, and the settings of its accounts."""
     from omnibus.config.describe import settings_table
 
-    one = discover().channel(name)
+    one = discover().get(name)
     capabilities = capabilities_of(one)
     rows = settings_table(one.settings)
     if as_json:
@@ -116,7 +116,7 @@ def new_channel(name: str, home: Path | None, as_json: bool) -> None:
 
     if NAME.fullmatch(name) is None:
         raise Misconfigured("name", f"expected a lower-case noun such as pigeon or pigeon_business, got {name!r}")
-    if name in discover().channels:
+    if name in discover().plugins:
         raise Misconfigured("name", f"there is a channel {name!r} already")
     folder = (home or _home()) / name
     if folder.exists():
@@ -248,14 +248,14 @@ def _title(finding: Finding) -> str:
 def package_of(name: str) -> str:
     """The package of a channel of this installation, or of the folder at a path (which is made importable)."""
     found = discover()
-    if name in found.channels:
-        return found.channels[name].package
+    if name in found.plugins:
+        return found.plugins[name].package
     if name in found.broken:
         return f"{HOME}.{name}"  # the suite says what is broken
     folder = Path(name).resolve()
     if not (folder / "channel.py").is_file():
         raise Misconfigured("name", f"no channel {name!r}, and no folder with a channel.py; "
-                            f"known: {', '.join(sorted(found.channels))}")  # fmt: skip
+                            f"known: {', '.join(sorted(found.plugins))}")  # fmt: skip
     if folder.parent == _home():
         return f"{HOME}.{folder.name}"
     sys.path.insert(0, str(folder.parent))

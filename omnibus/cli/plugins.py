@@ -10,28 +10,28 @@ import msgspec
 
 from omnibus.channel.registry import discover, find
 from omnibus.errors import Misconfigured
+from omnibus.plugins import Found
 
 _REGISTRIES = {
-    "channels": ("omnibus.channel.registry", "channels"),
-    "sinks": ("sinks._engine.registry", "sinks"),
-    "automations": ("router.automations.registry", "automations"),
+    "channels": "omnibus.channel.registry",
+    "sinks": "sinks._engine.registry",
+    "automations": "router.automations.registry",
 }
 
 
 def declared(section: str) -> Mapping[str, Any]:
     """The declarations of a section's plug-ins, by type."""
-    found: Mapping[str, Any] = getattr(_discovery(section), _REGISTRIES[section][1])
-    return found
+    return _found(section).plugins
 
 
 def broken_of(section: str) -> Mapping[str, str]:
     """The plug-ins of a section that cannot be imported, with the reason."""
-    found: Mapping[str, str] = _discovery(section).broken
+    return _found(section).broken
+
+
+def _found(section: str) -> Found[Any]:
+    found: Found[Any] = importlib.import_module(_REGISTRIES[section]).discover()
     return found
-
-
-def _discovery(section: str) -> Any:
-    return importlib.import_module(_REGISTRIES[section][0]).discover()
 
 
 def settings_of(section: str, kind: str) -> type[msgspec.Struct] | None:

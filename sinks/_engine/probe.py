@@ -25,7 +25,7 @@ def probe_of(
     tools = SinkTools(name=configured.name, settings=configured.settings, http=http, blobs=blobs, topics=topics)
 
     async def ask() -> str | None:
-        destination = load_destination(discover().sink(configured.type))(tools)
+        destination = load_destination(discover().get(configured.type))(tools)
         try:
             return await cast(Probing, destination).probe()
         finally:
@@ -36,6 +36,6 @@ def probe_of(
 
 def _has_probe(kind: str) -> bool:
     try:
-        return hasattr(load_destination(discover().sink(kind)), "probe")
+        return hasattr(load_destination(discover().get(kind)), "probe")
     except Misconfigured:
         return True  # asking says why it cannot be imported

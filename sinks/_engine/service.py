@@ -11,13 +11,14 @@ import msgspec
 
 from omnibus.bus.port import Health, Runner, SinkSpec, TaskHealth, TaskId
 from omnibus.errors import Misconfigured
+from omnibus.plugins import Found
 from omnibus.runtime import Runtime
 from omnibus.stage.contract import SinkHandler
 from omnibus.telemetry import facts
 from sinks._engine.declaration import Sink, SinkTools
 from sinks._engine.handler import DestinationHandler
 from sinks._engine.inputs import topics_of
-from sinks._engine.registry import Discovery, discover
+from sinks._engine.registry import discover
 from sinks.channel_reply.handler import ReplyHandler
 from sinks.channel_reply.sink import SINK as REPLIES
 from sinks.channel_reply.sink import ReplySettings
@@ -48,7 +49,7 @@ class SinksService:
 
     name = "sinks"
 
-    def __init__(self, runtime: Runtime, discovery: Discovery | None = None) -> None:
+    def __init__(self, runtime: Runtime, discovery: Found[Sink] | None = None) -> None:
         self._runtime = runtime
         self._discovery = discovery or discover()
         self._running: dict[str, _Running] = {}
@@ -79,7 +80,7 @@ class SinksService:
 
     def _add_sink(self, name: str, kind: str, sources: tuple[str, ...], settings: Any) -> None:
         runtime = self._runtime
-        sink = self._discovery.sink(kind)
+        sink = self._discovery.get(kind)
         inputs = topics_of(
             sources, runtime.topics, queues=runtime.config.queues, automations=runtime.config.automations
         )

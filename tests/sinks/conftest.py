@@ -138,8 +138,8 @@ class Installation:
     def runtime(self, yaml: str) -> Runtime:
         config = loads(
             "queues: {general: {}}\n" + textwrap.dedent(yaml),
-            settings_of=lambda _section, kind: discover().sink(kind).settings,
-            known_types=lambda _section: list(discover().sinks),
+            settings_of=lambda _section, kind: discover().get(kind).settings,
+            known_types=lambda _section: list(discover().plugins),
         )
         return Runtime(
             config=config,

@@ -176,7 +176,7 @@ class Chaos:
     async def _feed(self, bus: KafkaBus) -> None:
         """Every thread's messages are numbered densely; some requests come twice, as providers repeat them."""
         publisher, blobs = bus.publisher("chaos"), open_blobs(f"file:{self._folder}/blobs")
-        channel = discover().channel("webhook")
+        channel = discover().get("webhook")
         while self._feeding:
             threads = self._random.sample(range(THREADS), 6)
             raws = [self._raw(f"t{thread}", self._sent[f"t{thread}"]) for thread in threads]

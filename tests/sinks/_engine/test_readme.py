@@ -25,6 +25,6 @@ def test_an_example_loads(name: str, yaml: str) -> None:
     config = loads(
         f"queues: {{general: {{}}}}\n{yaml}",
         env={"CRM_WEBHOOK_SECRET": SECRET, "SMTP_PASSWORD": "a password for tests"},
-        settings_of=lambda _section, kind: discover().sink(kind).settings,
+        settings_of=lambda _section, kind: discover().get(kind).settings,
     )
     assert [sink.type for sink in config.sinks.values()] == [name]

@@ -9,20 +9,20 @@ import pytest
 from omnibus.config.describe import settings_table
 from omnibus.errors import Misconfigured
 from sinks._engine.declaration import Sink
-from sinks._engine.registry import Discovery, discover, discover_in, load_destination
+from sinks._engine.registry import discover, discover_in, load_destination
 
 ROOT = Path(__file__).parents[3]
 
 
 def declared() -> list[Sink]:
-    return list(discover().sinks.values())
+    return list(discover().plugins.values())
 
 
 def test_a_broken_folder_breaks_only_itself() -> None:
     found = discover_in({"jsonl": "sinks.jsonl", "broken": "sinks.no_such_folder"})
-    assert list(found.sinks) == ["jsonl"]
+    assert list(found.plugins) == ["jsonl"]
     with pytest.raises(Misconfigured, match="cannot be imported: ModuleNotFoundError"):
-        found.sink("broken")
+        found.get("broken")
 
 
 def test_a_folder_whose_sink_is_something_else_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_folder_whose_sink_is_something_else_is_reported(monkeypatch: pytest.M
 
 def test_an_unknown_sink_names_the_known_ones() -> None:
     with pytest.raises(Misconfigured, match="no sink 'smoke'; known: jsonl"):
-        Discovery({"jsonl": discover().sink("jsonl")}).sink("smoke")
+        discover_in({"jsonl": "sinks.jsonl"}).get("smoke")
 
 
 @pytest.mark.parametrize("sink", declared(), ids=lambda sink: sink.name)

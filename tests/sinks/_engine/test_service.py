@@ -51,4 +51,4 @@ def test_the_command_line_finds_the_service() -> None:
 
 def test_the_sinks_of_this_release_are_found() -> None:
     assert discover().broken == {}
-    assert {"channel_reply", "jsonl", "mail", "webhook"} <= set(discover().sinks)
+    assert {"channel_reply", "jsonl", "mail", "webhook"} <= set(discover().plugins)

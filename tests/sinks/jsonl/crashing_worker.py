@@ -22,7 +22,7 @@ async def run(folder: Path) -> None:
     await bus.open()
     config = loads(
         f"sinks: {{archive: {{type: jsonl, from: [events], folder: {folder}/out, max_bytes: 20KB}}}}",
-        settings_of=lambda _section, kind: discover().sink(kind).settings,
+        settings_of=lambda _section, kind: discover().get(kind).settings,
     )
     async with Http() as http:
         runtime = Runtime(config=config, topics=topics, bus=bus, blobs=blobs, http=http, accounts={})
