@@ -79,7 +79,7 @@ def plan() -> Plan:
 
 @asynccontextmanager
 async def opened(addresses: list[str], folder: str, **limits: Any) -> AsyncIterator[KafkaBus]:
-    settings = msgspec.convert({"session_timeout_ms": 6_000, "report_every_s": 0.05} | limits, Limits)
+    settings = msgspec.convert({"session_timeout_ms": 6_000} | limits, Limits)
     bus = KafkaBus(addresses, topics=TOPICS, limits=settings, state_dir=Path(folder))
     await bus.open()
     try:

@@ -217,8 +217,10 @@ class SinkRunner(GroupRunner[SinkPart]):
     async def _commit(self, part: SinkPart) -> None:
         outs, places = part.to_commit()
         rows = self._core.catalog.prepare(outs) + part.changelog.rows({}, places)
-        part.commit_at = time.monotonic() + self._pace.interval_s
+        began = time.monotonic()
+        part.commit_at = began + self._pace.interval_s
         last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
+        self._pace.took(time.monotonic() - began)
         offset = last[part.changelog.tp]
         part.changelog.committed({}, offset)
         part.committed()

@@ -180,8 +180,10 @@ class StageRunner(GroupRunner[StagePart]):
         await self._core.catalog.know({out.topic for out in result.outs})
         rows = self._core.catalog.prepare(result.outs)
         rows += part.changelog.rows(result.delta, positions)
-        part.commit_at = time.monotonic() + self._pace.interval_s
+        began = time.monotonic()
+        part.commit_at = began + self._pace.interval_s
         last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
+        self._pace.took(time.monotonic() - began)
         offset = last[part.changelog.tp]
         part.changelog.committed(result.delta, offset)
         part.saved = positions

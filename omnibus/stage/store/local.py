@@ -150,7 +150,13 @@ def _held(path: Path) -> tuple[int, Path]:
 def _opened(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=64)
     # A power cut may lose the last commits, never the order of them: the changelog has what is missing.
-    for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-8192"):
+    for pragma in (
+        "locking_mode=EXCLUSIVE",
+        "journal_mode=WAL",
+        "synchronous=NORMAL",
+        "cache_size=-8192",
+        "wal_autocheckpoint=4000",
+    ):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     connection.executescript(_SCHEMA)
     return connection

@@ -16,3 +16,16 @@ def test_commits_become_rarer_under_load_and_soon_again_when_it_is_over() -> Non
     for _ in range(40):
         pace.adapt(0.2)
     assert pace.interval_s == 0.005
+
+
+def test_commits_become_rarer_when_they_take_long_because_others_are_busy() -> None:
+    pace = Pace((5.0, 250.0))
+    for _ in range(50):
+        pace.took(0.04)
+    assert 0.1 < pace.interval_s <= 0.12
+    for _ in range(100):
+        pace.took(0.5)
+    assert pace.interval_s == 0.25
+    for _ in range(100):
+        pace.took(0.001)
+    assert pace.interval_s == 0.005
