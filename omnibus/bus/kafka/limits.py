@@ -10,7 +10,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     session_timeout_ms: int = 15_000
     """A member silent for this long loses its partitions. Not below the broker's group.min.session.timeout.ms."""
-    heartbeat_ms: int = 3_000
+    heartbeat_ms: int = 1_000
     rebalance_timeout_ms: int = 25_000
     """How long a rebalance waits for members to join again."""
     transaction_timeout_ms: int = 20_000

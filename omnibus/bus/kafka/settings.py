@@ -25,7 +25,7 @@ def configured(
     longest = settings.commit_interval.total_seconds() * 1000
     limits = Limits(
         session_timeout_ms=session_ms,
-        heartbeat_ms=min(3_000, session_ms // 4),
+        heartbeat_ms=min(1_000, session_ms // 4),
         rebalance_timeout_ms=max(25_000, session_ms + 10_000),
         commit_interval_ms=(min(least, longest), longest),
         replication=settings.replication,
