@@ -106,10 +106,13 @@ class Socket:
         if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
             data: str | bytes = message.data
             return data
-        raise SocketClosed(self._socket.close_code or 1006)
+        # The library forgets the other side's code when its own answer to the closing cannot be written any more.
+        said = message.data if message.type is aiohttp.WSMsgType.CLOSE else self._socket.close_code
+        raise SocketClosed(said or 1006)
 
-    async def close(self) -> None:
-        await self._socket.close()
+    async def close(self, code: int = 1000) -> None:
+        """Close with a code of RFC 6455, section 7.4; some servers keep a session unless it is 1000 or 1001."""
+        await self._socket.close(code=code)
 
 
 class Http:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.files import files_of
+from connectors._shared.chat.files import addresses, files_of, stored
 from connectors._shared.chat.words import pieces, plain, shortened
 from connectors.slack.markup import escaped
 from connectors.slack.place import Place, ts_in
@@ -48,7 +48,8 @@ def steps_for(message: Message, place: Place) -> Sequence[Step]:
     """The steps that say `message` in `place`, in order. Raises Refused for what Slack cannot take."""
     thread_ts = place.ts or _answered(message, place)
     in_thread: dict[str, object] = {} if thread_ts is None else {"thread_ts": thread_ts}
-    posts = [Post({"channel": place.channel, **in_thread, **words}) for words in _words(message)]
+    said = [*_words(message), *_plain(addresses(files_of(message)), MAX_TEXT)]
+    posts = [Post({"channel": place.channel, **in_thread, **words}) for words in said]
     uploads = _uploads(message, {"channel_id": place.channel, **in_thread})
     steps: list[Step] = [*posts, *uploads]
     if not steps:
@@ -70,7 +71,7 @@ def _words(message: Message) -> list[dict[str, object]]:
         case Choices() as content:
             return _choices(content)
         case Media() as content:
-            return [] if _fits_beside(content) else _plain(content.caption or "", MAX_TEXT)
+            return [] if _goes_beside(message, content) else _plain(content.caption or "", MAX_TEXT)
         case content:
             raise Refused("UNSUPPORTED_OPERATION", f"Slack cannot show {content.__struct_config__.tag!r}")
 
@@ -104,15 +105,14 @@ def _button(number: int, option: Option) -> dict[str, object]:
 
 
 def _uploads(message: Message, params: dict[str, object]) -> list[Upload]:
-    files = files_of(message)
-    uploads = [Upload(file=file, params=params) for file in files]
+    uploads = [Upload(file=file, params=params) for file in stored(files_of(message))]
     content = message.content
-    if uploads and isinstance(content, Media) and content.caption and _fits_beside(content):
+    if isinstance(content, Media) and content.caption and _goes_beside(message, content):
         comment = {**params, "initial_comment": escaped(content.caption)}
         uploads[0] = msgspec.structs.replace(uploads[0], params=comment)
     return uploads
 
 
-def _fits_beside(content: Media) -> bool:
-    """Whether the caption can go with the file; a longer one comes before it."""
-    return len(content.caption or "") <= MAX_TEXT
+def _goes_beside(message: Message, content: Media) -> bool:
+    """Whether the caption goes with a file that we upload; a longer one comes before it."""
+    return bool(stored(files_of(message))) and len(content.caption or "") <= MAX_TEXT

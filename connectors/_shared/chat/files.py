@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from omnibus.blobs import BlobMissing, BlobStore
 from omnibus.errors import Refused
 from omnibus.model.content import Attachment, AttachmentRef, Media
@@ -21,6 +23,16 @@ def files_of(message: Message) -> tuple[Attachment, ...]:
     if not named:
         raise Refused("MEDIA_NOT_REACHABLE", "the message names an attachment that it does not have")
     return (named[0], *(one for one in message.attachments if one is not named[0]))
+
+
+def stored(files: Iterable[Attachment]) -> list[Attachment]:
+    """The files whose bytes we have, or should have."""
+    return [file for file in files if file.ref is None or file.ref.scheme != "url"]
+
+
+def addresses(files: Iterable[Attachment]) -> str:
+    """The addresses of the files that are somewhere else, each in a line: whoever wants them can follow them."""
+    return "\n".join(file.ref.uri for file in files if file.ref is not None and file.ref.scheme == "url")
 
 
 def mime_of(attachment: Attachment) -> str:

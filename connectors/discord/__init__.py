@@ -1,0 +1,1 @@
+"""Discord: the gateway and interactions in, the REST API out."""
