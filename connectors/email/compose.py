@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr
@@ -12,6 +12,7 @@ from html import escape
 from connectors.email.addressing import ORIGIN_HEADER, mint_message_id, reply_address
 from connectors.email.html import html_to_text
 from connectors.email.markdown import markdown_to_html
+from connectors.email.quoting import quotation
 from connectors.email.settings import EmailSettings
 from connectors.email.threads import bare_subject
 from omnibus import clock
@@ -56,6 +57,8 @@ class _Words:
 async def compose(outbound: Outbound, settings: EmailSettings, blobs: BlobStore) -> Composed:
     """Raises Refused for content that is no mail, and for files that are missing or too large together."""
     words = await _words(outbound, blobs)
+    if settings.outgoing is None or settings.outgoing.quote:
+        words = _quoting(words, quotation(outbound))
     files = await _files(outbound, blobs)
     if sum(len(data) for _, data in files) > _LARGE:
         # Encoding megabytes takes a while, and other conversations use this loop too.
@@ -168,6 +171,18 @@ async def _words(outbound: Outbound, blobs: BlobStore) -> _Words:
             return _Words(plain=caption or "")
         case other:
             raise Refused("UNSUPPORTED_OPERATION", f"mail cannot carry {type(other).__name__}")
+
+
+def _quoting(words: _Words, quoted: tuple[str, str] | None) -> _Words:
+    """The answer with the mail it answers below it, in both forms."""
+    if quoted is None:
+        return words
+    plain, html = quoted
+    end = "</body></html>"
+    own = words.html
+    if own is not None:
+        own = f"{own.removesuffix(end)}{html}{end}" if own.endswith(end) else own + html
+    return replace(words, plain=f"{words.plain}\n\n{plain}", html=own)
 
 
 def _page(html: str) -> str:

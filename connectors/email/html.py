@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLTree
 MAX_HTML = 400_000
 """Characters looked at: beyond this nobody wrote the mail by hand, and the raw event has all of it."""
 
-MAX_TAGS = 20_000
+MAX_TAGS = 15_000
 """Tags looked at: a newsletter has a few thousand, and a tree of more is only built to keep readers busy."""
 
 _TAG = re.compile("<")

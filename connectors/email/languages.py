@@ -56,3 +56,36 @@ AUTO_REPLY_SUBJECTS = (
     r"자동 ?(?:회신|응답)",
     r"부재중",
 )
+
+CLOSINGS = (
+    # en, de, fr, es, pt, it, nl, pl, ru, sv, no, da, fi, tr, ja, zh, ko
+    r"(?:best|kind|kindest|warm|warmest|many|with best|with kind|with many)? ?(?:regards|wishes)",
+    r"(?:many )?thanks(?: again| a lot| so much| in advance)?",
+    r"thank you(?: very much| again| in advance| so much)?",
+    r"yours (?:sincerely|truly|faithfully)",
+    r"sincerely(?: yours)?",
+    r"best",
+    r"cheers",
+    r"(?:mit )?(?:freundlich|best|herzlich|lieb|schön|viel)(?:e|en)? (?:gr(?:ü|ue)(?:ß|ss)en?|dank)(?: aus \w+)?",
+    r"(?:mfg|vg|lg)",
+    r"(?:bien )?(?:cordialement|à vous|amicalement)",
+    r"(?:meilleures |sincères )?salutations(?: distinguées)?",
+    r"(?:un )?(?:cordial |atento )?saludos?(?: cordiales)?",
+    r"atentamente",
+    r"(?:muchas )?gracias(?: de antemano)?",
+    r"atenciosamente|att|abraços?|grat[oa]",
+    r"(?:muito )?obrigad[oa](?: desde já)?",
+    r"(?:com os )?(?:melhores )?cumprimentos",
+    r"(?:cordiali|distinti|cari) saluti",
+    r"grazie(?: mille)?",
+    r"(?:met )?(?:vriendelijke|hartelijke) groet(?:en)?|mvg|groeten|bedankt",
+    r"(?:z poważaniem|pozdrawiam|dziękuję)(?: serdecznie)?",
+    r"с уважением|спасибо",
+    r"(?:med )?(?:vänliga|vennlig|venlig|bästa|beste|bedste) (?:hälsningar|hilsen|hilsner)|mvh|tack|takk|tak",
+    r"(?:ystävällisin )?terveisin|kiitos",
+    r"saygılarımla|teşekkürler|iyi çalışmalar",
+    r"よろしくお願いします|よろしくお願いいたします|敬具",
+    r"此致|谢谢|謝謝|祝好",
+    r"감사합니다",
+)
+"""What stands above a name at the end of a mail, on a line of its own."""

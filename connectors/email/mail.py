@@ -14,6 +14,7 @@ from connectors._shared.mime.flowed import unflow
 from connectors._shared.mime.headers import Headers
 from connectors._shared.mime.parse import Part, parse
 from connectors._shared.mime.structure import Bodies, bodies_of, text_of_part
+from connectors.email.enclosed import Enclosed, files_in_tnef, without_uuencoded
 from connectors.email.forward import Forward, read_forward
 from connectors.email.html import html_to_text
 from connectors.email.reply import Reply, split_reply
@@ -24,6 +25,7 @@ MAX_TEXT = 200_000
 MAX_READ = 1_000_000
 """Characters of text looked at: nobody writes more by hand, and answers are at the top or at the bottom of less."""
 _MAX_ID = 900
+_TNEF = frozenset({"application/ms-tnef", "application/vnd.ms-tnef"})
 _BRACKETED = re.compile(r"<([^<>]{1,900})>")
 
 
@@ -87,7 +89,7 @@ class Mail:
     @cached_property
     def plain(self) -> str | None:
         """The plain text body; None when the mail has none or it is blank beside an HTML body."""
-        parts = [plain_text(part)[:MAX_READ] for part in self.bodies.text if part.content_type == "text/plain"]
+        parts = [self._own_text(part) for part in self.bodies.text if part.content_type == "text/plain"]
         joined = "\n".join(part for part in parts if part.strip())
         return joined if joined.strip() or (parts and not self.html) else None
 
@@ -100,10 +102,27 @@ class Mail:
         if self.plain is not None and not any(part.content_type == "text/html" for part in self.bodies.text):
             return self.plain.strip("\n")
         texts = [
-            html_to_text(text_of_part(part)) if part.content_type == "text/html" else plain_text(part).strip("\n")
+            html_to_text(text_of_part(part)) if part.content_type == "text/html" else self._own_text(part).strip("\n")
             for part in self.bodies.text
         ]
         return "\n\n".join(text for text in texts if text.strip())
+
+    def _own_text(self, part: Part) -> str:
+        return without_uuencoded(plain_text(part)[:MAX_READ])[0]
+
+    @cached_property
+    def enclosed(self) -> list[Enclosed]:
+        """Files that are no parts: uuencoded in the text, and what is in Outlook's `winmail.dat`."""
+        found = [
+            file
+            for part in self.bodies.text
+            if part.content_type == "text/plain"
+            for file in without_uuencoded(plain_text(part)[:MAX_READ])[1]
+        ]
+        for part in self.bodies.files:
+            if part.content_type in _TNEF:
+                found += files_in_tnef(part.decoded())
+        return found
 
     @cached_property
     def reply(self) -> Reply:

@@ -9,11 +9,15 @@ from datetime import datetime, timedelta
 from connectors._shared.mime.addresses import Address
 from connectors._shared.mime.parse import Part
 from connectors.email.addressing import ORIGIN_HEADER, conversation_in_address, minted, without_tag
+from connectors.email.authentication import Authentication, authentication
 from connectors.email.auto import Verdict, auto_submitted
 from connectors.email.bounce import Failure, Report, read_report
+from connectors.email.enclosed import Enclosed
 from connectors.email.failure_codes import failure_code
+from connectors.email.html_safe import safe_html
 from connectors.email.mail import MAX_TEXT, Mail, read_mail
-from connectors.email.threads import links_of, names_of, weak_link_of
+from connectors.email.reports import Complaint, Receipt, read_complaint, read_receipt
+from connectors.email.threads import is_new_subject, links_of, names_of, weak_link_of
 from omnibus.channel.events import AnyEvent, Delivery, Media, Message, Party
 from omnibus.model.base import Attributes, MessageStatus
 from omnibus.model.content import Email, MailAddress, Unsupported
@@ -58,12 +62,34 @@ def map_mail(raw: RawEvent) -> Iterator[AnyEvent]:
     if (problem := raw.attributes.get("problem")) is not None:
         yield unfetched(raw, mail, problem)
         return
+    receipt = read_receipt(mail)
+    if receipt is not None and minted(receipt.original_id) is not None and receipt.disposition == "displayed":
+        yield read_by(raw, mail, receipt)
+        return
     report = read_report(mail)
     target = minted(report.original_id) if report and report.original_id else None
     if report is not None and target is not None and report.failures:
         yield from deliveries(raw, mail, report)
     else:
         yield message(raw, mail, report)
+
+
+def read_by(raw: RawEvent, mail: Mail, receipt: Receipt) -> Delivery:
+    """A read receipt on a mail of ours."""
+    return Delivery(
+        thread=MAILBOX,
+        at=_sent_at(raw, mail),
+        native_id=native_id_of(raw, mail),
+        target=receipt.original_id,
+        status="read",
+        recipient=receipt.recipient,
+        links=_links_to(receipt.original_id),
+    )
+
+
+def _links_to(native_id: str) -> tuple[str, ...]:
+    ours = minted(native_id)
+    return (*((f"c:{ours[1]}",) if ours is not None else ()), f"m:{native_id}")
 
 
 def native_id_of(raw: RawEvent, mail: Mail) -> str:
@@ -77,29 +103,33 @@ def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
     verdict = auto_submitted(mail, raw.attributes.get("mail_from"))
     if report is not None and verdict.kind != "bounce":
         verdict = Verdict("bounce", "report")
-    about = report.original_id if report is not None else None
+    complaint = read_complaint(mail)
+    about = report.original_id if report is not None else complaint.original_id if complaint is not None else None
+    vouched = authentication(mail, raw.attributes.get("authserv", "").split())
     author = author_of(raw, mail, own, verdict)
     looped = author is not None and without_tag(author.email) in own
-    files = [media(part) for part in mail.bodies.files[:MAX_FILES]]
-    html = mail.html
+    files = [*map(media, mail.bodies.files), *map(_enclosed, mail.enclosed)][:MAX_FILES]
+    html, html_kind = kept_html(mail)
     return Message(
         thread=MAILBOX,
         at=_sent_at(raw, mail),
         native_id=native_id_of(raw, mail),
-        sender=_party(author) if author is not None else _nobody(raw, mail),
+        sender=_party(author, verified=_is_vouched(vouched, mail, author))
+        if author is not None
+        else _nobody(raw, mail),
         content=content_of(mail),
         attachments=tuple(files),
-        html=html.encode() if html else None,
+        html=html,
         subject=mail.subject[:MAX_TEXT] or None,
         participants=tuple(_others(mail, own, author)),
         in_reply_to=next(iter(mail.in_reply_to or reversed(mail.references)), None),
         quoted=quoted_in(mail),
         auto_submitted=verdict.kind if not looped or verdict.kind != "no" else "auto_generated",
-        links=(*links_of(mail, recipients_of(raw, mail)), *((f"m:{about}",) if about else ())),
+        links=(*_own_links(raw, mail), *(_links_to(about) if about else ())),
         names=names_of(mail),
         weak_link=weak_link_of(mail) if verdict.kind in ("no", "auto_reply") else None,
         own=looped and _is_marked(mail),
-        attributes=_attributes(mail, verdict, looped),
+        attributes=_attributes(mail, verdict, looped) | _reported(vouched, complaint) | html_kind,
     )
 
 
@@ -197,6 +227,10 @@ def file_name_of(part: Part) -> str | None:
     if name is None and part.is_message and part.children:
         subject = part.children[0].headers.get("subject")
         name = f"{subject.strip()[:100]}.eml" if subject and subject.strip() else "message.eml"
+    return _bare_name(name)
+
+
+def _bare_name(name: str | None) -> str | None:
     if name is None:
         return None
     bare = name.replace("\\", "/").rpartition("/")[2]
@@ -213,8 +247,7 @@ def recipients_of(raw: RawEvent, mail: Mail) -> list[str]:
 def deliveries(raw: RawEvent, mail: Mail, report: Report) -> Iterator[Delivery]:
     """What became of our mail, for each recipient the server reports on."""
     target = report.original_id or ""
-    ours = minted(target)
-    links = (*((f"c:{ours[1]}",) if ours is not None else ()), f"m:{target}")
+    links = _links_to(target)
     for index, failure in enumerate(report.failures):
         status = _delivery_status(failure)
         yield Delivery(
@@ -253,9 +286,50 @@ def _sent_at(raw: RawEvent, mail: Mail) -> datetime:
     return date
 
 
-def _party(address: Address) -> Party:
+def _is_vouched(vouched: Authentication | None, mail: Mail, author: Address) -> bool:
+    """A trusted server's word is about the From address: one that answers should go to instead is not proven by it."""
+    sender = mail.sender
+    return vouched is not None and vouched.is_aligned and sender is not None and sender.normalized == author.normalized
+
+
+def _reported(vouched: Authentication | None, complaint: Complaint | None) -> Attributes:
+    found: Attributes = {}
+    if vouched is not None and vouched.results:
+        found["authentication"] = str(vouched)
+    if complaint is not None:
+        found["complaint"] = complaint.kind
+        if complaint.recipient is not None:
+            found["complaint_by"] = complaint.recipient
+    return found
+
+
+def _own_links(raw: RawEvent, mail: Mail) -> tuple[str, ...]:
+    """Where the mail belongs. By setting an answer under another subject is on its own; our token still counts."""
+    links = links_of(mail, recipients_of(raw, mail))
+    if raw.attributes.get("follow_up") == "subject" and is_new_subject(mail):
+        return tuple(link for link in links if link.startswith("c:"))
+    return links
+
+
+def kept_html(mail: Mail) -> tuple[bytes | None, Attributes]:
+    """The HTML kept for showing, sanitised where the extra is installed, and what is to be said about it."""
+    if not mail.html:
+        return None, {}
+    try:
+        safe = safe_html(mail.html)
+    except ImportError:
+        return mail.html.encode(), {"html_unsafe": True}
+    return (safe.encode(), {}) if safe is not None else (None, {"html_not_kept": True})
+
+
+def _enclosed(file: Enclosed) -> Media:
+    return Media(mime=file.mime, data=file.data, file_name=_bare_name(file.name), size=len(file.data))
+
+
+def _party(address: Address, *, verified: bool = False) -> Party:
     return Party(
         scheme="email",
+        verified="channel" if verified else "none",
         value=address.email,
         normalized=address.normalized,
         display_name=address.name[:_MAX_HEADER] if address.name else None,

@@ -219,10 +219,19 @@ def _raw_event(tools: ReceiverTools, session: Session, envelope: Envelope, recip
             "mail_from": envelope.mail_from or "",
             "rcpt_to": " ".join(recipients)[:_LISTED_RECIPIENTS],
             "helo": (session.host_name or "")[:255],
-            # A mapping sees the raw event only, and a replay must see what was ours when the mail came.
-            "own": own_addresses(_settings(tools)),
+            **mapping_attributes(_settings(tools)),
         },
     )
+
+
+def mapping_attributes(settings: EmailSettings) -> dict[str, str]:
+    """A mapping sees the raw event only, and a replay must see what was ours when the mail came."""
+    found = {"own": own_addresses(settings)}
+    if settings.trusted_authserv:
+        found["authserv"] = " ".join(settings.trusted_authserv).lower()
+    if settings.follow_up_on_new_subject:
+        found["follow_up"] = "subject"
+    return found
 
 
 def own_addresses(settings: EmailSettings) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from dataclasses import replace
 
 import aiosmtplib
 
 from connectors.email.auto import is_daemon
 from connectors.email.compose import Composed, compose
+from connectors.email.dkim import Signer
 from connectors.email.failure_codes import GONE, failure_code
 from connectors.email.pool import Pool
 from connectors.email.settings import EmailSettings
+from omnibus import clock
 from omnibus.channel.send import Sender, SenderTools, Sent
 from omnibus.errors import Misconfigured, OmnibusError, RecipientGone, Refused, TryAgain
 from omnibus.model.events import Outbound
@@ -33,11 +37,16 @@ class EmailSender(Sender):
             raise Misconfigured(f"channels.{tools.account.name}.outgoing", "needed for answers by mail")
         self._outgoing = outgoing
         self._pool = Pool(outgoing)
+        self._signer = Signer(outgoing.dkim) if outgoing.dkim is not None else None
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises Refused for recipients that must not be answered: robots, lists of senders, the null sender."""
         _check_recipient(outbound)
         mail = await compose(outbound, self._settings, self._blobs)
+        if self._signer is not None:
+            # RSA over megabytes takes a while, and other conversations use this loop too.
+            data = await asyncio.to_thread(self._signer.signed, mail.data, clock.now_ms() // 1000)
+            mail = replace(mail, data=data)
         try:
             await self._deliver(mail, outbound.recipient.value)
         except (aiosmtplib.SMTPException, OSError) as error:

@@ -47,6 +47,16 @@ class ListenSettings(Settings, frozen=True, kw_only=True):
     ] = timedelta(minutes=5)
 
 
+class DkimSettings(Settings, frozen=True, kw_only=True):
+    """How answers are signed (RFC 6376): with RSA or Ed25519, by the kind of the key."""
+
+    domain: Annotated[Host, described("Signing domain, that of the sender address.", example="example.com")]
+    selector: Annotated[
+        str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"), described("Selector of the published key.")
+    ]
+    key: Annotated[FilePath, described("Private key (PEM).")]
+
+
 class OutgoingSettings(Settings, frozen=True, kw_only=True):
     """The server that takes our mail."""
 
@@ -65,6 +75,8 @@ class OutgoingSettings(Settings, frozen=True, kw_only=True):
         bool, described("Put a reply address with a token (help+c-...@) into answers; the mailbox must accept it.")
     ] = True
     connections: Annotated[int, Meta(ge=1, le=20), described("Connections at a time.")] = 2
+    quote: Annotated[bool, described("Quote the mail that is answered below the answer.")] = True
+    dkim: Annotated[DkimSettings | None, described("Sign answers (DKIM), where the server does not.")] = None
     timeout: Annotated[Duration, between("1s", "10m"), described("How long to wait for the server.", example="30s")] = (
         timedelta(seconds=30)
     )
@@ -143,6 +155,14 @@ class EmailSettings(Settings, frozen=True, kw_only=True):
         described("Addresses of this mailbox; mail to others is refused.", example="help@example.com"),
     ]
     smtp: Annotated[ListenSettings | None, described("Take mail by SMTP or LMTP.")] = None
+    trusted_authserv: Annotated[
+        tuple[str, ...],
+        Meta(max_length=20),
+        described("Servers whose Authentication-Results are believed.", example="mx.example.com"),
+    ] = ()
+    follow_up_on_new_subject: Annotated[
+        bool, described("An answer with another subject begins a conversation of its own.")
+    ] = False
     imap: Annotated[ImapSettings | None, described("Read a mailbox by IMAP.")] = None
     outgoing: Annotated[OutgoingSettings | None, described("Send answers through this server.")] = None
 

@@ -59,6 +59,19 @@ def thread_index_of(mail: Mail) -> list[str]:
     return [f"t:{root.hex()}"] if len(root) == _THREAD_INDEX_ROOT else []
 
 
+def is_new_subject(mail: Mail) -> bool:
+    """Whether an answer lacks every prefix of one, or names another thread than Outlook says it answers.
+
+    A mail does not tell what the subject was that it answers: programs write `Re:` before it, people who take any mail
+    to begin something new write another subject over it, and Outlook keeps the old one in `Thread-Topic`.
+    """
+    topic = mail.headers.get("thread-topic")
+    if topic and topic.strip():
+        return bare_subject(topic).casefold() != bare_subject(mail.subject).casefold()
+    answers = bool(mail.in_reply_to or mail.references)
+    return answers and _PREFIX.match(mail.subject[:1_000]) is None and _AUTOMATIC.match(mail.subject[:1_000]) is None
+
+
 def weak_link_of(mail: Mail) -> str | None:
     """The subject without prefixes, for the same sender within the channel's window; None when it says too little."""
     subject = bare_subject(mail.subject).casefold()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-MAX_PIECES = 20_000
+MAX_PIECES = 10_000
 """Padded pieces of one base64 body: encoders that pad each line exist, and what has more is no file."""
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")

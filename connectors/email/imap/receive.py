@@ -15,7 +15,7 @@ import structlog
 from connectors.email.imap.cursor import KNOWN, Folder, read_cursor, write_cursor
 from connectors.email.imap.oauth import Tokens
 from connectors.email.imap.uids import count_of, first_of, uids_in
-from connectors.email.receive import own_addresses
+from connectors.email.receive import mapping_attributes
 from connectors.email.settings import EmailSettings, ImapSettings
 from omnibus import clock
 from omnibus.channel.receive import ReceiverTools
@@ -177,7 +177,7 @@ class ImapReceiver:
 
     def _raw_event(self, got: Got, following: Following, *, backfill: bool) -> RawEvent:
         attributes = {
-            "own": own_addresses(self._account),
+            **mapping_attributes(self._account),
             "folder": following.name,
             "uid": str(got.mail.uid),
             "uidvalidity": str(following.state.validity),

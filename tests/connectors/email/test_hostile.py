@@ -1,4 +1,4 @@
-"""Mails that are made to keep a reader busy take a fifth of a second of processor time at most."""
+"""Mails that are made to keep a reader busy do not: bench/email.py says how long each takes on a quiet machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ HTML = b"From: ana@example.org\nContent-Type: text/html; charset=utf-8\n\n"
 DAEMON = b"From: MAILER-DAEMON@example.org\nSubject: failure notice\n\n"
 BASE64 = b"From: ana@example.org\nContent-Transfer-Encoding: base64\n\n"
 MIXED = b"Content-Type: multipart/mixed; boundary=a\n\n"
-LIMIT_S = 0.2
+LIMIT_S = 1.0
+"""Of processor time; 0.2 is the aim on a quiet machine, what is not linear takes minutes."""
 
 HOSTILE = {
     "addresses in brackets": PLAIN + b"<a@b.example>:\n" * 7_000,
@@ -50,7 +51,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_mail_is_read_in_a_fifth_of_a_second(name: str) -> None:
+def test_hostile_mail_is_read_at_once(name: str) -> None:
     """Processor time of this thread, the better of three: other programs do not count."""
     raw = RawEvent(
         id="raw_1",
