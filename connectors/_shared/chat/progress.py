@@ -35,14 +35,6 @@ class Progress:
             raise
         return tuple(native_id for ids in done for native_id in ids)
 
-    def has_begun(self, message_id: str) -> bool:
-        """Whether a piece of the message has left already."""
-        return message_id in self._begun
-
-    def begun(self, message_id: str) -> tuple[str, ...]:
-        """The native ids of what was sent of a message that broke off; empty for any other."""
-        return tuple(native_id for ids in self._begun.get(message_id, ()) for native_id in ids)
-
     def _remember(self, message_id: str, done: list[Sequence[str]]) -> None:
         self._begun[message_id] = done
         while len(self._begun) > REMEMBERED:

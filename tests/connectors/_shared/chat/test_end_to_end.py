@@ -1,0 +1,269 @@
+"""From a signed request at the front door to a reply that leaves: each chat channel through the whole pipeline."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import ClientSession, web
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from omnibus import clock
+from omnibus.bus.port import Bus
+from omnibus.cli.demo.outside import free_port
+from omnibus.cli.reading import records
+from omnibus.cli.settings import configuration
+from omnibus.cli.up import STAGES, running
+from omnibus.model import codec
+from omnibus.model.codec import Event
+
+API_TOKEN = "api-token-of-the-test"
+USER = "U00000000000000000000000000000001"
+QUEUE, OUTCOME = "omnibus.queue.general", "omnibus.events"
+
+Headers = dict[str, str]
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """A channel: its settings, a signed request, the call a reply makes, and the provider's answer to it."""
+
+    settings: Mapping[str, Any]
+    secret: str
+    body: Mapping[str, Any]
+    sign: Callable[[bytes, str], Headers]
+    path: str
+    answer: Mapping[str, Any]
+    said: Callable[[Any], str]
+    native_id: str
+
+
+def slack_signature(body: bytes, secret: str) -> Headers:
+    timestamp = str(clock.now_ms() // 1000)
+    digest = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
+    return {"x-slack-request-timestamp": timestamp, "x-slack-signature": f"v0={digest}"}
+
+
+def line_signature(body: bytes, secret: str) -> Headers:
+    digest = hmac.new(secret.encode(), body, hashlib.sha256).digest()
+    return {"x-line-signature": base64.b64encode(digest).decode()}
+
+
+def viber_signature(body: bytes, secret: str) -> Headers:
+    return {"x-viber-content-signature": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+
+
+def discord_signature(body: bytes, secret: str) -> Headers:
+    timestamp = str(clock.now_ms() // 1000)
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
+    return {
+        "x-signature-timestamp": timestamp,
+        "x-signature-ed25519": key.sign(timestamp.encode() + body).hex(),
+    }
+
+
+def discord_key(secret: str) -> str:
+    key = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
+    return key.public_key().public_bytes_raw().hex()
+
+
+CASES = {
+    "slack": Case(
+        settings={"bot_token": "invented-token", "signing_secret": "{secret}", "api_url": "{url}"},
+        secret="invented-signing-secret",
+        body={
+            "type": "event_callback",
+            "team_id": "T0EXAMPLE1",
+            "api_app_id": "A0EXAMPLE1",
+            "event_id": "Ev1",
+            "event": {
+                "type": "message",
+                "user": "U0EXAMPLE1",
+                "text": "hi",
+                "ts": "1767603600.000100",
+                "channel": "D0EXAMPLE1",
+            },
+        },
+        sign=slack_signature,
+        path="/chat.postMessage",
+        answer={"ok": True, "channel": "D0EXAMPLE1", "ts": "1767603602.000700"},
+        said=lambda body: str(body["text"]),
+        native_id="D0EXAMPLE1:1767603602.000700",
+    ),
+    "line": Case(
+        settings={
+            "app_secret": "{secret}",
+            "access_token": "invented-token",
+            "api_url": "{url}",
+            "data_url": "{url}",
+        },
+        secret="invented-channel-secret",
+        body={
+            "destination": USER,
+            "events": [
+                {
+                    "type": "message",
+                    "timestamp": 1767603600000,
+                    "source": {"type": "user", "userId": USER},
+                    "replyToken": "invented-reply-token",
+                    "webhookEventId": "01INVENTED",
+                    "deliveryContext": {"isRedelivery": False},
+                    "message": {"type": "text", "id": "468789577898262530", "text": "hi"},
+                }
+            ],
+        },
+        sign=line_signature,
+        path="/v2/bot/message/reply",  # answered within a minute: for free
+        answer={"sentMessages": [{"id": "461230966842064897"}]},
+        said=lambda body: str(body["messages"][0]["text"]) if body["replyToken"] == "invented-reply-token" else "",
+        native_id="461230966842064897",
+    ),
+    "viber": Case(
+        settings={"bot_token": "{secret}", "sender_name": "Example", "api_url": "{url}"},
+        secret="invented-viber-token",
+        body={
+            "event": "message",
+            "timestamp": 1767603600000,
+            "message_token": 4912661846655238145,
+            "sender": {"id": "01234567890A=", "name": "Ana"},
+            "message": {"type": "text", "text": "hi"},
+        },
+        sign=viber_signature,
+        path="/pa/send_message",
+        answer={"status": 0, "message_token": 5741311803571721087},
+        said=lambda body: str(body["text"]) if body["receiver"] == "01234567890A=" else "",
+        native_id="5741311803571721087",
+    ),
+    "discord": Case(
+        settings={
+            "bot_token": "invented-token",
+            "receive": ["interactions"],
+            "public_key": discord_key("invented-discord-key"),
+            "api_url": "{url}",
+        },
+        secret="invented-discord-key",
+        body={
+            "id": "1457659891941376007",
+            "type": 2,
+            "channel_id": "1300000000000000101",
+            "user": {"id": "1300000000000000301", "username": "ana"},
+            "data": {"name": "hi"},
+        },
+        sign=discord_signature,
+        path="/channels/1300000000000000101/messages",
+        answer={"id": "1457000000000000000"},
+        said=lambda body: str(body["content"]),
+        native_id="1457000000000000000",
+    ),
+}
+
+
+class Provider:
+    """Answers every call alike, and keeps what was called."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.called: list[tuple[str, Any]] = []
+        self._answer = dict(answer)
+
+    async def handle(self, request: web.BaseRequest) -> web.Response:
+        self.called.append((request.path, await request.json()))
+        return web.json_response(self._answer)
+
+
+@asynccontextmanager
+async def provider(case: Case) -> AsyncIterator[tuple[Provider, str]]:
+    fake = Provider(case.answer)
+    runner = web.ServerRunner(web.Server(fake.handle), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield fake, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+class Installation:
+    """A running pipeline with one account, and what can be done with it from outside."""
+
+    def __init__(self, port: int, bus: Bus, session: ClientSession) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._bus = bus
+        self._session = session
+
+    async def post(self, body: bytes, headers: Headers) -> int:
+        headers = {"content-type": "application/json", **headers}
+        async with self._session.post(f"{self.url}/in/desk", data=body, headers=headers) as answer:
+            return answer.status
+
+    async def reply(self, conversation: str, text: str) -> int:
+        url = f"{self.url}/api/conversations/{conversation}/commands"
+        headers = {"Authorization": f"Bearer {API_TOKEN}"}
+        async with self._session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
+            return answer.status
+
+    async def until(self, topic: str, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
+        """The events of a topic once `holds` is true of them."""
+        start = {partition: first for partition, (first, _) in (await self._bus.bounds(topic)).items()}
+        async with asyncio.timeout(30):
+            if holds(found := await self._events(topic)):
+                return found
+            async for _ in self._bus.follow(topic, start):
+                if holds(found := await self._events(topic)):
+                    break
+        return found
+
+    async def _events(self, topic: str) -> list[Event]:
+        return [codec.decode(record) async for batch in records(self._bus, topic) for record in batch]
+
+
+@asynccontextmanager
+async def installation(folder: Path, channel: str, settings: Mapping[str, Any]) -> AsyncIterator[Installation]:
+    port = free_port()
+    config = {
+        "bus": f"embedded:{folder}/data",
+        "blobs": f"file:{folder}/data/blobs",
+        "http": {"host": "127.0.0.1", "port": port},
+        "log": {"level": "error"},
+        "api": {"tokens": [API_TOKEN]},
+        "channels": {"desk": {"type": channel, **settings}},
+        "queues": {"general": {}},
+        "routes": [{"name": "everything", "to": "queue:general"}],
+    }
+    path = folder / "omnibus.yaml"
+    path.write_text(json.dumps(config))  # JSON is YAML
+    async with running(configuration(path), STAGES) as services, ClientSession() as session:
+        runtime: Any = services[0]
+        yield Installation(port, runtime._runtime.bus, session)
+
+
+@pytest.mark.parametrize("channel", CASES)
+async def test_what_somebody_writes_is_answered_where_they_wrote(tmp_path: Path, channel: str) -> None:
+    case = CASES[channel]
+    body = json.dumps(case.body).encode()
+    async with provider(case) as (fake, url):
+        settings = json.loads(json.dumps(case.settings).replace("{secret}", case.secret).replace("{url}", url))
+        async with installation(tmp_path, channel, settings) as desk:
+            assert await desk.post(body, case.sign(body, "another-secret")) == 401
+            assert await desk.post(body, case.sign(body, case.secret)) == 200
+            queued = await desk.until(QUEUE, lambda events: events != [])
+
+            assert await desk.reply(queued[0].subject, "We are looking into it") == 202
+            events = await desk.until(
+                OUTCOME, lambda events: any(event.type.endswith("message.delivery.v1") for event in events)
+            )
+        (delivery,) = (event.data for event in events if event.type.endswith("message.delivery.v1"))
+        assert delivery.delivery.status == "sent"
+        assert delivery.native_id == case.native_id
+        ((path, said),) = fake.called
+        assert path == case.path
+        assert case.said(said) == "We are looking into it"
+        received = [event.data.message for event in events if event.type.endswith("message.received.v1")]
+        assert len(received) == 1
