@@ -74,7 +74,7 @@ class Admin:
 
     async def _configs(self, names: list[str]) -> dict[str, tuple[dict[str, str], dict[str, str]]]:
         request = DescribeConfigsRequest([(_TOPIC, name, None) for name in names])
-        answer = await self._wire.call(self._wire.any_broker(), request, _LANE)
+        answer = await self._wire.ask_any(request, _LANE)
         found: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
         for code, _, _, name, entries in answer.resources:
             if code == 0:
@@ -153,7 +153,7 @@ class Admin:
             int(self._limits.request_timeout_s * 1000),
             False,
         )
-        answer = await self._wire.call(self._wire.any_broker(), request, _LANE)
+        answer = await self._wire.ask_any(request, _LANE)
         for name, code, why in answer.topic_errors:
             if code not in (0, TOPIC_EXISTS):
                 raise TopicMismatch(f"{name} cannot be made: {BrokerRefused('creating it', code)} {why or ''}".rstrip())
@@ -177,7 +177,7 @@ class Admin:
         """Set what can be set; settings that somebody else put on the topic stay."""
         configs = {**found.own, **self.wanted_configs(spec, found.replicas)}
         request: Any = AlterConfigsRequest([(_TOPIC, spec.name, list(configs.items()))])
-        answer = await self._wire.call(self._wire.any_broker(), request, _LANE)
+        answer = await self._wire.ask_any(request, _LANE)
         for code, why, _, name in answer.resources:
             check(f"setting {name} ({why})", code)
 
@@ -185,7 +185,7 @@ class Admin:
         """Delete topics with everything in them, and wait until nobody is told of them any more."""
         if names:
             request = DeleteTopicsRequest(list(names), int(self._limits.request_timeout_s * 1000))
-            answer = await self._wire.call(self._wire.any_broker(), request, _LANE)
+            answer = await self._wire.ask_any(request, _LANE)
             for name, code in answer.topic_error_codes:
                 check(f"deleting {name}", code if code != UNKNOWN_TOPIC else 0)
             async with asyncio.timeout(_VISIBLE_S):

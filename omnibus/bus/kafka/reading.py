@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from aiokafka.protocol.commit import OffsetFetchRequest
 
@@ -54,9 +55,14 @@ async def bounds(core: Core, topic: str) -> dict[int, tuple[int, int]]:
 async def lag(core: Core, name: str) -> Mapping[Tp, int]:
     """Records a stage or sink has not dealt with, by the group's offsets; what it never committed counts whole."""
     group = core.group(name)
-    node = await core.wire.group_coordinator(group)
-    answer = await core.wire.call(node, OffsetFetchRequest(group, None), "offsets")
-    check(f"the offsets of {group}", answer.error_code)
+
+    async def ask() -> Any:
+        node = await core.wire.group_coordinator(group)
+        found = await core.wire.call(node, OffsetFetchRequest(group, None), "offsets")
+        check(f"the offsets of {group}", found.error_code)
+        return found
+
+    answer = await core.wire.patiently(ask)
     committed = {
         (topic, partition): offset
         for topic, partitions in answer.topics

@@ -29,6 +29,7 @@ Tp = tuple[str, int]
 EARLIEST, LATEST = -2, -1
 UNCOMMITTED, COMMITTED = 0, 1
 _RETRY_S = 0.05
+_PATIENCE = 3
 _GROUP, _TRANSACTION = 0, 1
 
 
@@ -161,19 +162,27 @@ class Wire:
     # --- offsets --------------------------------------------------------------------------------
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask again while the answer is a passing fault, within the time of one request."""
-        ends = time.monotonic() + self._timeout_s
+        """Ask again while the answer is a passing fault: a broker may be gone, and its work with another in seconds."""
+        ends = time.monotonic() + _PATIENCE * self._timeout_s
         while True:
             try:
                 return await ask()
             except BrokerRefused as error:
-                if error.code not in PASSING or time.monotonic() > ends:
+                if error.code not in PASSING | COORDINATOR_MOVED or time.monotonic() > ends:
                     raise
             except Unanswered:
                 if time.monotonic() > ends or self._client is None:
                     raise
             await self.refresh()
             await asyncio.sleep(_RETRY_S)
+
+    async def ask_any(self, request: Any, lane: Hashable = 0) -> Any:
+        """The answer of any broker to a request that may be repeated; another is asked when one is gone."""
+
+        async def ask() -> Any:
+            return await self.call(self.any_broker(), request, lane)
+
+        return await self.patiently(ask)
 
     async def offsets(self, tps: Iterable[Tp], at: int, isolation: int = COMMITTED) -> dict[Tp, int]:
         """The earliest or the next offset of each partition; with COMMITTED, the end of what readers may see.

@@ -108,20 +108,24 @@ class Chaos:
             self._nursery = await asyncio.create_subprocess_exec(
                 sys.executable, str(WORKER), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
             )
+            feeding = asyncio.create_task(self._feed(bus))
             try:
                 for n in range(workers):
                     await self._start(f"w{n}")
-                feeding = asyncio.create_task(self._feed(bus))
                 ends = time.monotonic() + seconds
-                await asyncio.gather(*(self._break_things(name, ends) for name in list(self._workers)))
+                async with asyncio.TaskGroup() as breaking:
+                    for name in list(self._workers):
+                        breaking.create_task(self._break_things(name, ends))
                 self._feeding = False
-                await feeding
+                async with asyncio.timeout(60):
+                    await feeding
                 await self._until_finished(bus)
                 for name in list(self._workers):
                     await self._kill(name)
                 await self._judge(bus)
                 await self._lose_every_store(bus)
             finally:
+                feeding.cancel()
                 for name in list(self._workers):
                     await self._kill(name)
                 self._nursery.kill()
@@ -190,6 +194,7 @@ class Chaos:
                     break
                 except OmnibusError:
                     self.verdict.repeated += len(outs)
+                    await asyncio.sleep(0.05)
             for thread in threads:
                 self._sent[f"t{thread}"] += 1
                 self.verdict.acknowledged += 1
@@ -422,11 +427,11 @@ def _messages(event: codec.Event) -> list[Any]:
 
 
 def _alive(pid: int) -> bool:
+    """Whether it runs still; one that is dead and not yet buried does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
 
 
 @pytest.fixture(scope="session")
