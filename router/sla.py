@@ -44,8 +44,7 @@ def follow(turn: Turn) -> None:
         _move(turn, queue)
     for metric in METRICS:
         _follow_one(turn, metric)
-    _show(turn)
-    _arm(turn)
+    show(turn)
 
 
 def _move(turn: Turn, queue: str) -> None:
@@ -204,14 +203,18 @@ def _state_of(one: Clock) -> str:
     return "running" if one.since_ms is not None else "paused"
 
 
-def _show(turn: Turn) -> None:
-    """The clocks as the conversation shows them; one that never ran shows nothing."""
+def show(turn: Turn) -> None:
+    """Show the clocks on the conversation and set the timer: all there is to do when nothing but they changed.
+
+    A clock that never ran shows nothing.
+    """
     targets = tuple(_target_of(one) for one in turn.state.clocks if one.due_ms)
     policy = turn.state.sla_queue or ""
     calendar = turn.plan.queue(policy).calendar.name
     shown = SlaState(policy=policy, calendar=calendar, targets=targets) if targets else None
     if shown != turn.conversation.sla:
         turn.change(sla=shown)
+    _arm(turn)
 
 
 def _arm(turn: Turn) -> None:

@@ -184,7 +184,7 @@ def _finish(turn: Turn) -> None:
         turn.board.count(turn.before, turn.conversation)
         _tell_place(turn)
     elif turn.state.clocks:
-        sla.follow(turn)
+        sla.show(turn)
     turn.snapshot()
     turn.ctx.store(CONVERSATIONS).put(turn.key, packed(turn.state))
 
