@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.progress import Progress
 from connectors.x.api import XApi
-from connectors.x.plan import Piece, pieces_for, place_of
+from connectors.x.plan import Piece, Place, pieces_for, place_of
 from connectors.x.settings import XSettings
 from connectors.x.upload import Uploads
 from omnibus.channel.send import SenderTools, Sent
 from omnibus.errors import Misconfigured
 from omnibus.model.events import Outbound
+
+REMEMBERED = 1_000
+"""Messages sent in part that we keep in mind; beyond it the oldest would begin again."""
 
 
 class _SentMessage(msgspec.Struct, frozen=True):
@@ -40,16 +43,13 @@ class XSender:
         self._settings: XSettings = tools.account.settings
         self._api = XApi(tools.http, self._settings)
         self._uploads = Uploads(self._api, tools.blobs)
-        self._progress = Progress()
+        self._begun: OrderedDict[str, list[str]] = OrderedDict()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, Misconfigured."""
-        place, message_id = place_of(outbound), outbound.message.id
+        place = place_of(outbound)
         pieces = pieces_for(outbound.message, place)
-        if place.post_id is None:
-            return Sent(native_ids=await self._progress.send(message_id, pieces, self._message_to(place.user_id)))
-        last = (place.post_id, *self._progress.begun(message_id))[-1]
-        return Sent(native_ids=await self._progress.send(message_id, pieces, self._posts_below(last)))
+        return Sent(native_ids=tuple(await self._send_all(outbound.message.id, pieces, place)))
 
     async def probe(self) -> str:
         """The account's name. https://docs.x.com/x-api/users/get-my-user"""
@@ -61,30 +61,42 @@ class XSender:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    def _message_to(self, user_id: str) -> Callable[[Piece], Awaitable[Sequence[str]]]:
+    async def _send_all(self, message_id: str, pieces: Sequence[Piece], place: Place) -> Sequence[str]:
+        """The pieces that have not been sent yet; what is final for one of them is final for the message."""
+        done = self._begun.pop(message_id, [])
+        try:
+            for piece in pieces[len(done) :]:
+                if place.post_id is None:
+                    done.append(await self._write(piece, place.user_id))
+                else:
+                    done.append(await self._post(piece, done[-1] if done else place.post_id))
+        except BaseException:
+            if done:
+                self._remember(message_id, done)
+            raise
+        return done
+
+    def _remember(self, message_id: str, done: list[str]) -> None:
+        self._begun[message_id] = done
+        while len(self._begun) > REMEMBERED:
+            self._begun.popitem(last=False)
+
+    async def _write(self, piece: Piece, user_id: str) -> str:
         """https://docs.x.com/x-api/direct-messages/create-dm-message-by-participant-id"""
+        files = [{"media_id": await self._uploads.upload(file, public=False)} for file in piece.files]
+        body = _without_empty({"text": piece.text, "attachments": files})
+        path = f"/2/dm_conversations/with/{user_id}/messages"
+        return (await self._api.call("POST", path, _SentMessage, json=body)).dm_event_id
 
-        async def send(piece: Piece) -> Sequence[str]:
-            files = [{"media_id": await self._uploads.upload(file, public=False)} for file in piece.files]
-            body = _without_empty({"text": piece.text, "attachments": files})
-            path = f"/2/dm_conversations/with/{user_id}/messages"
-            return ((await self._api.call("POST", path, _SentMessage, json=body)).dm_event_id,)
+    async def _post(self, piece: Piece, below: str) -> str:
+        """Each post of a row answers the one before, so they are read in order.
 
-        return send
-
-    def _posts_below(self, post_id: str) -> Callable[[Piece], Awaitable[Sequence[str]]]:
-        """Each post answers the one before: so they are read in order. https://docs.x.com/x-api/posts/create-post"""
-        last = post_id
-
-        async def send(piece: Piece) -> Sequence[str]:
-            nonlocal last
-            files = [await self._uploads.upload(file, public=True) for file in piece.files]
-            body = _without_empty({"text": piece.text, "media": {"media_ids": files} if files else None})
-            answered = {"reply": {"in_reply_to_tweet_id": last}}
-            last = (await self._api.call("POST", "/2/tweets", _SentPost, json={**body, **answered})).id
-            return (last,)
-
-        return send
+        https://docs.x.com/x-api/posts/create-post
+        """
+        files = [await self._uploads.upload(file, public=True) for file in piece.files]
+        body = _without_empty({"text": piece.text, "media": {"media_ids": files} if files else None})
+        answered = {"reply": {"in_reply_to_tweet_id": below}}
+        return (await self._api.call("POST", "/2/tweets", _SentPost, json={**body, **answered})).id
 
 
 def _without_empty(body: dict[str, object]) -> dict[str, object]:
