@@ -19,7 +19,7 @@ from omnibus.stage.contract import Ctx
 
 LOAD = "load"
 """The store of a partition's own counts, and the kind of the timer that publishes them."""
-PUBLISH_MS = 250
+PUBLISH_MS = 100
 KEPT_MS = 100
 """For how long a partition keeps the others' counts before it reads them again."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from omnibus.model.content import Text
 from omnibus.model.events import Resolve, Transfer
-from router.board import pause_record
+from router.board import PUBLISH_MS, pause_record
 from router.hours import CalendarSettings, calendars_of
 from router.plan import Plan
 from router.queues import QueuePlan
@@ -149,13 +149,13 @@ def test_when_everything_is_full_the_last_one_takes_it(make: Callable[..., Rehea
     assert router.conversation("c").queue == "leads"
 
 
-def test_other_partitions_load_counts_after_a_quarter_of_a_second(make: Callable[..., Rehearsal]) -> None:
+def test_other_partitions_load_counts_once_they_have_told_it(make: Callable[..., Rehearsal]) -> None:
     plans = {"billing": QueuePlan(capacity=3, overflow="leads")}
     one, other = make(to("billing"), **plans), make(to("billing"), **plans)
     other.partition, other.table = 1, one.table
     for name in ("a", "b"):
         one.says("hi", name)
-    one.later(timedelta(milliseconds=250))
+    one.later(timedelta(milliseconds=PUBLISH_MS))
     other.now_ms = one.now_ms
 
     for name in ("c", "d"):
@@ -164,14 +164,14 @@ def test_other_partitions_load_counts_after_a_quarter_of_a_second(make: Callable
     assert [other.conversation(name).queue for name in ("c", "d")] == ["billing", "leads"]
 
 
-def test_counts_are_told_at_most_every_quarter_of_a_second(make: Callable[..., Rehearsal]) -> None:
+def test_counts_are_told_now_and_then_and_not_with_every_message(make: Callable[..., Rehearsal]) -> None:
     router = make()
     for number in range(50):
         router.says("hi", f"c{number}")
         router.now_ms += 10
 
     told = [out for out in router.written if out.topic == "omnibus.routing"]
-    assert len(told) == 1
+    assert 1 <= len(told) <= 500 // PUBLISH_MS
     router.later(timedelta(seconds=1))
     assert router.table.get(b"load/0") == b'{"general":50}'
 
