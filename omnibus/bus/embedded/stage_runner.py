@@ -29,7 +29,8 @@ from omnibus.stage.step import DATAREF, StepContext, StepResult, datarefs, due_t
 log = structlog.get_logger(__name__)
 _FIRST_GUESS_US = 500.0
 """Assumed cost of a record before one was measured."""
-_TIMERS_PER_STEP = 200
+_TIMERS_PER_STEP = 40
+"""As many as fire within a burst or so; after an outage the input does not wait for all of them."""
 _SWEEP_EVERY_S = 1.0
 _CLOCK_LOOK_S = 0.25
 """With timers set, the clock is looked at this often: it may be stepped, or be a test's."""

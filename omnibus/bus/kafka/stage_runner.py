@@ -21,7 +21,8 @@ from omnibus.stage.contract import Stage, Timer
 from omnibus.stage.step import DATAREF, StepContext, StepResult, Sweeper, datarefs, due_timers, next_due_ms, run_step
 
 _FIRST_GUESS_US = 200.0
-_TIMERS_PER_STEP = 200
+_TIMERS_PER_STEP = 40
+"""As many as fire within a burst or so; after an outage the input does not wait for all of them."""
 _SWEEP_EVERY_S = 1.0
 _CLOCK_LOOK_S = 0.25
 """With timers set, the clock is looked at this often: it may be stepped, or be a test's."""
