@@ -76,6 +76,7 @@ class AppPusher:
                 await self._consider(record)
                 offsets[record.partition] = record.offset + 1
             await self._tools.publish_with_cursor([], msgspec.json.encode(offsets))
+            self._tools.status("ok")
 
     async def _offsets(self) -> dict[int, int]:
         """Where to go on; from the end of now for an account that is new."""
@@ -113,7 +114,6 @@ class AppPusher:
         except Refused as refusal:
             log.warning("app.push_refused", account=self._tools.account.name, code=refusal.native_code or refusal.code)
             return
-        self._tools.status("ok")
         gone = [device for device in _gone(answer) if device in {one.id for one in devices}]
         if gone:
             await self._tools.publish([], self._devices.forgotten(thread, gone))

@@ -301,16 +301,16 @@ class ChatMessage(Part, frozen=True, kw_only=True):
 
 
 class Filter(Part, frozen=True, kw_only=True):
-    """Whose activity it is."""
+    """Whose activity it is; what is about the app names nobody."""
 
-    user_id: str
+    user_id: str | None = None
 
 
 class Activity(Part, frozen=True, kw_only=True):
     """An event of the X Activity API."""
 
     event_type: str
-    filter: Filter
+    filter: Filter = Filter()
     payload: msgspec.Raw = msgspec.Raw(b"{}")
     includes: Includes = Includes()
 
