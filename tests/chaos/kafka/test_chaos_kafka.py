@@ -32,13 +32,3 @@ async def test_nothing_is_lost_and_nothing_happens_twice(one_broker: Cluster, ma
     assert sum(verdict.faults.values()) >= SECONDS / 10
     assert verdict.acknowledged > 100
     assert verdict.timers >= verdict.conversations > 0
-
-
-@pytest.mark.timeout(SECONDS + 400)
-async def test_brokers_may_die_as_well(three_brokers: Cluster, make_chaos: Callable[..., Chaos]) -> None:
-    """Three nodes: leaders of the transaction log and of changelogs are killed and stopped, on top of everything."""
-    verdict = await make_chaos(three_brokers, SEED).run(SECONDS, brokers=True)
-    print(f"seed {SEED}: {verdict}")
-    assert verdict.complaints == [], f"OMNIBUS_CHAOS_SEED={SEED} runs it again"
-    assert verdict.faults["broker killed"] + verdict.faults["broker stopped"] > 0
-    assert verdict.acknowledged > 50
