@@ -27,8 +27,13 @@ def run_workers(count: int, work: Callable[[int], None]) -> int:
         for pid in list(workers):
             _tell(pid, which)
 
+    def pass_on(which: int, _: object) -> None:
+        for pid in list(workers):
+            _tell(pid, which)
+
     for which in (signal.SIGINT, signal.SIGTERM):
         signal.signal(which, stop)
+    signal.signal(signal.SIGHUP, pass_on)
     for number in range(count):
         workers[_start(number, work)] = (number, time.monotonic())
     failed = 0
@@ -55,6 +60,7 @@ def _start(number: int, work: Callable[[int], None]) -> int:
     try:
         for signal_number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(signal_number, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the stage that knows what to do with it has started
         work(number)
     except Exception:
         traceback.print_exc()
