@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +24,14 @@ async def off_loop(call: Callable[..., Any], *args: Any, **named: Any) -> Any:
 
 
 def numbered_anew(dovecot: Any) -> None:
-    """What a restored or moved mailbox looks like: the same mails, other numbers."""
+    """What a restored or moved mailbox looks like: the same mails, other numbers.
+
+    Dovecot takes the time in seconds for the new UIDVALIDITY, so within one second it would be the old one.
+    """
+    written = re.search(rb" V(\d+)", (dovecot.mailbox / "dovecot-uidlist").read_bytes())
+    assert written is not None
+    while time.time() < int(written[1]) + 1:
+        time.sleep(0.05)
     for index in dovecot.mailbox.glob("dovecot*"):
         shutil.rmtree(index) if index.is_dir() else index.unlink()
 
