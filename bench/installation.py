@@ -19,6 +19,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 from omnibus.bus.embedded import EmbeddedBus
 from omnibus.bus.embedded.limits import Limits
 from omnibus.bus.topics import Topics
+from omnibus.telemetry import logs
 
 TOPICS = Topics()
 CONFIG = """
@@ -59,6 +60,7 @@ class Installation:
 @asynccontextmanager
 async def installation() -> AsyncIterator[Installation]:
     """Started, ready, and stopped and removed at the end."""
+    logs.configure("auto", "error")  # standard output is for the figures
     folder = Path(tempfile.mkdtemp(prefix="omnibus-bench-"))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
