@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -24,7 +23,7 @@ from omnibus.errors import Misconfigured
 Made = Callable[..., Any]
 
 SECRET = "invented-identity-secret-of-32-bytes-or-more"
-NOW = int(time.time() * 1000)
+NOW = 1_790_000_000_000
 DEVICE = "phone-0001"
 SESSIONS = Sessions("invented-session-secret", "app")
 ANA = Person(user="customer-17", device=DEVICE, verified="jwt", expires_s=NOW // 1000 + 3_600, name="Ana Prado")
