@@ -11,7 +11,8 @@ import msgspec
 
 from connectors._shared.meta.direct import mapping as direct
 from connectors._shared.meta.direct.payload import Change, Entry, Envelope
-from connectors._shared.meta.reading import each, is_for, read, threads_of
+from connectors._shared.meta.reading import is_for, threads_of
+from connectors._shared.reading import each, read
 from connectors.instagram import comments
 from omnibus.channel.events import AnyEvent
 from omnibus.channel.receive import Request

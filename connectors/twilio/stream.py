@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from connectors._shared.bodies import body_of
+from connectors._shared.reading import each, read
 from connectors._shared.sms.fields import Fields, plain_fields
-from connectors._shared.sms.reading import each, read
 from connectors.twilio.calls import time_of
 from connectors.twilio.contents import attributes_of, content_of
 from connectors.twilio.messages import delivery

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from connectors._shared.meta.reading import at_seconds, each, facts, is_for, read, threads_of
+from connectors._shared.meta.reading import at_seconds, facts, is_for, threads_of
+from connectors._shared.reading import each, read
 from connectors.whatsapp_cloud import payload
 from connectors.whatsapp_cloud.contents import LONGEST_NATIVE_TYPE, said_by
 from connectors.whatsapp_cloud.payload import OBJECT, Change, Entry, Envelope, Value

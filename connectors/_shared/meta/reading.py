@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -33,37 +33,6 @@ LONGEST_VALUE = 400
 
 class Foreign(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of what Meta sends: fields it adds later do no harm."""
-
-
-def read(data: bytes | msgspec.Raw, kind: type[T], path: str, *, lax: bool = False) -> T:
-    """`data` as `kind`. Raises InvalidPayload with a path that begins at the envelope.
-
-    `lax` also takes numbers that are written as text.
-    """
-    try:
-        return msgspec.json.decode(data, type=kind, strict=not lax)
-    except msgspec.ValidationError as error:
-        why, _, where = str(error).partition(" - at `$")
-        raise InvalidPayload(f"{path}{where.rstrip('`')}", why) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidPayload(path, f"expected JSON: {error}"[:200]) from None
-    except RecursionError:
-        raise InvalidPayload(path, "nested too deeply") from None
-
-
-def each(parts: Iterable[Part], build: Callable[[Part], Iterator[AnyEvent]]) -> Iterator[AnyEvent]:
-    """The events of all parts: one that cannot be read is reported after the others, and takes none with it.
-
-    Raises InvalidPayload, the first of them.
-    """
-    damage: InvalidPayload | None = None
-    for part in parts:
-        try:
-            yield from build(part)
-        except InvalidPayload as error:
-            damage = damage or error
-    if damage is not None:
-        raise damage
 
 
 def threads_of(events: Iterable[AnyEvent]) -> Sequence[str]:

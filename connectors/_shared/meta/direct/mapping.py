@@ -11,7 +11,8 @@ from connectors._shared.meta.direct import payload
 from connectors._shared.meta.direct.contents import LONGEST_NATIVE_TYPE, said_by
 from connectors._shared.meta.direct.payload import Header, Somebody
 from connectors._shared.meta.direct.place import Place
-from connectors._shared.meta.reading import AnyId, facts, read
+from connectors._shared.meta.reading import AnyId, facts
+from connectors._shared.reading import read
 from omnibus import clock
 from omnibus.channel.events import AnyEvent, Deletion, Delivery, Edit, Message, Party, Reaction
 from omnibus.model.base import Attributes, Timestamp
