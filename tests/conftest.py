@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from omnibus.telemetry import logs
+from omnibus.telemetry import logs, redact
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +16,9 @@ def logging_as_it_was() -> Iterator[None]:
     yield
     logs.release()
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_this_test_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret called "token" in one test must not mask the word in another's output."""
+    monkeypatch.setattr(redact, "_known", dict(redact._known))  # a process remembers its secrets; a test does not
