@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 import structlog
@@ -288,6 +288,11 @@ class GroupRunner(ABC, Generic[P]):
             pass
 
     # --- showing how far it is ------------------------------------------------------------------
+
+    async def _show_start(self, part: P, places: Mapping[str, Place]) -> None:
+        """Before it is ready: who asks for the lag of a group that never committed sees its whole backlog."""
+        positions = {(topic, part.id.partition): place.offset for topic, place in places.items()}
+        part.reportable = None if await self._member.report(positions) else (positions, -1)
 
     async def _report_for_ever(self) -> None:
         while True:

@@ -49,12 +49,13 @@ class SinkRunner(GroupRunner[SinkPart]):
     async def _live(self, part: SinkPart) -> None:
         try:
             await part.open()
+            places = await part.places()
+            await self._show_start(part, places)
             before = part.window
-            reading = part.begin(self._spec, await part.places(), self._core.limits.partition_bytes)
+            reading = part.begin(self._spec, places, self._core.limits.partition_bytes)
             if part.window is not before:
                 await self._cancel_calls(part)
             part.follow(reading, self._fetcher)
-            part.reportable = ({(t, part.id.partition): p.offset for t, p in part.progress().items()}, -1)
             while not self._stopping:
                 part.wake.clear()
                 if not self._settling:

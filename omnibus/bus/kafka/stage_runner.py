@@ -101,9 +101,9 @@ class StageRunner(GroupRunner[StagePart]):
     async def _live(self, part: StagePart) -> None:
         await part.open()
         places = await part.places()
+        await self._show_start(part, places)
         part.begin(self._factory(part.id), self._spec)
         part.follow(places, self._fetcher)
-        part.reportable = ({(topic, part.id.partition): place.offset for topic, place in places.items()}, -1)
         while not self._stopping:
             part.wake.clear()
             pause = self._pause_s(part)

@@ -325,6 +325,9 @@ class Chaos:
                     row = connection.execute("SELECT value FROM meta WHERE name='position_at'").fetchone()
                     if row is not None:
                         found.append((int(row[0]), dict(connection.execute("SELECT k, v FROM kv"))))
+                except sqlite3.OperationalError as error:
+                    if "no such table" not in str(error):  # a worker was killed while it made the file: no copy yet
+                        raise
                 finally:
                     connection.close()
         return found
