@@ -7,10 +7,12 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from omnibus.bus.embedded.schema import BUSY_MS, connect_writer
+from omnibus.bus.embedded.syncer import Syncer
 from omnibus.bus.embedded.txn import Job, Txn
 from omnibus.errors import OmnibusError, Overloaded, PublishRejected, PublishUnknown
 
@@ -32,20 +34,24 @@ class _Work:
         self.abandoned = False
 
 
+_Told = tuple[_Work, list[Any]]
+"""Who waits, and for each of its jobs what it returned or raised."""
+
+
 class Writer:
     """Runs jobs on its own thread; each in a savepoint, so that one that raises takes back only itself.
 
-    A group is synced to the disk (``synchronous=FULL``) when one of its jobs asks for durability; that makes every
-    earlier commit durable as well, because they share one write-ahead log. `on_commit` is called on the loop with
-    the ids of the topics that got records.
+    Who asks for durability is told after the next sync of the write-ahead log, everybody else after the commit; a sync
+    makes every earlier commit durable as well, because they share one log. `on_commit` is called on the loop with the
+    ids of the topics that got records, as soon as readers see them.
     """
 
-    def __init__(self, connection: sqlite3.Connection, on_commit: Callable[[set[int]], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, on_commit: Callable[[set[int]], None]) -> None:
         self._on_commit = on_commit
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._connection = connection
-        self._synchronous = ""
+        self._syncer = Syncer(path)
         self._accepting = True
         self._stop = threading.Event()
         self._ended = self._loop.create_future()
@@ -54,12 +60,14 @@ class Writer:
     @classmethod
     async def start(cls, path: Path, on_commit: Callable[[set[int]], None]) -> Self:
         """Open the file (made when it is not there) and start the thread. Raises Misconfigured."""
-        writer = cls(await asyncio.to_thread(connect_writer, path), on_commit)
+        writer = cls(await asyncio.to_thread(connect_writer, path), path, on_commit)
         writer._begin_thread()
         return writer
 
     def _begin_thread(self) -> None:
         self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._syncer.start()
         self._thread.start()
 
     async def run(self, job: Job[T], *, durable: bool = False) -> T:
@@ -122,6 +130,7 @@ class Writer:
                 group.append(first)
                 ended = self._gather(group)
             self._write(group)
+        self._syncer.close()
         self._loop.call_soon_threadsafe(self._ended.set_result, None)
 
     def _gather(self, group: list[_Work]) -> bool:
@@ -142,12 +151,12 @@ class Writer:
             self._commit(inside)
         for work in group:
             if work.outside and not work.abandoned:
-                self._tell([work], [[self._attempt(job, Txn(self._connection)) for job in work.jobs]], set())
+                self._tell([(work, [self._attempt(job, Txn(self._connection)) for job in work.jobs])])
 
     def _commit(self, group: list[_Work]) -> None:
         txn = Txn(self._connection)
         try:
-            self._begin(durable=any(work.durable for work in group))
+            self._begin()
             alone = len(group) == 1 and len(group[0].jobs) == 1
             outcomes = (
                 [[self._alone(group[0].jobs[0], txn)]]
@@ -165,13 +174,24 @@ class Writer:
             self._roll_back()
             self._tell_all(group, PublishUnknown(f"the commit failed: {error}"))
             return
-        self._tell(group, outcomes, txn.touched)
+        self._committed(group, outcomes, txn.touched)
 
-    def _begin(self, *, durable: bool) -> None:
-        mode = "FULL" if durable else "NORMAL"
-        if mode != self._synchronous:
-            self._connection.execute(f"PRAGMA synchronous={mode}")
-            self._synchronous = mode
+    def _committed(self, group: list[_Work], outcomes: list[list[Any]], touched: set[int]) -> None:
+        told = list(zip(group, outcomes, strict=True))
+        if waiting := [one for one in told if one[0].durable]:
+            self._syncer.after_next(partial(self._synced, waiting))
+        at_once = [one for one in told if not one[0].durable]
+        if at_once or touched:
+            self._loop.call_soon_threadsafe(self._resolve, at_once, touched)
+
+    def _synced(self, waiting: list[_Told], error: OSError | None) -> None:
+        """On the syncer's thread."""
+        if error is not None:
+            unknown = PublishUnknown(f"the sync after the commit failed: {error}")
+            waiting = [(work, [unknown] * len(work.jobs)) for work, _ in waiting]
+        self._loop.call_soon_threadsafe(self._resolve, waiting, set())
+
+    def _begin(self) -> None:
         while True:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -213,15 +233,15 @@ class Writer:
             self._connection.execute("ROLLBACK")
 
     def _tell_all(self, group: list[_Work], error: OmnibusError) -> None:
-        self._tell(group, [[error] * len(work.jobs) for work in group], set())
+        self._tell([(work, [error] * len(work.jobs)) for work in group])
 
-    def _tell(self, group: list[_Work], outcomes: list[list[Any]], touched: set[int]) -> None:
-        self._loop.call_soon_threadsafe(self._resolve, group, outcomes, touched)
+    def _tell(self, told: list[_Told]) -> None:
+        self._loop.call_soon_threadsafe(self._resolve, told, set())
 
     # --- on the loop ----------------------------------------------------------------------------
 
-    def _resolve(self, group: list[_Work], outcomes: list[list[Any]], touched: set[int]) -> None:
-        for work, outcome in zip(group, outcomes, strict=True):
+    def _resolve(self, told: list[_Told], touched: set[int]) -> None:
+        for work, outcome in told:
             if not work.future.done():
                 work.future.set_result(outcome)
         if touched:
