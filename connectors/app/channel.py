@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from connectors._shared.live.frames import MAX_TEXT_CHARS
-from connectors.app.mapping import map_event, threads
+from connectors._shared.live.limits import MAX_TEXT_CHARS
 from connectors.app.settings import AppSettings
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel
 from omnibus.channel.events import Delivery, Message
+from omnibus.channel.later import Later
 
 CHANNEL = Channel(
     name="app",
@@ -23,8 +23,8 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.app.mapping:map_event"),
+    threads=Later("connectors.app.mapping:threads"),
     receive={"line": ".receive:AppReceiver", "push": ".push:AppPusher"},
     send=".send:AppSender",
     inactivity=timedelta(days=3),

@@ -8,13 +8,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connectors.discord.answers import answer_to, asked_of
-from connectors.discord.interactions import AUTOCOMPLETE, PING
-from connectors.discord.mapping import map_event, threads
 from connectors.discord.verify import check_signature
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Deletion, Edit, Message, Reaction
-from omnibus.channel.receive import Answer, Request, Unverified, Verdict, Webhook
+from omnibus.channel.later import Later
+from omnibus.channel.receive import Request, Unverified, Verdict, Webhook
 from omnibus.config.fields import ApiUrl, BotToken, Settings, described
 
 API_URL = "https://discord.com/api/v10"
@@ -66,19 +64,6 @@ def verify(request: Request, settings: DiscordSettings) -> Verdict:
     return "signature"
 
 
-def challenge(request: Request, settings: DiscordSettings) -> Answer | None:
-    """Discord asks now and then whether we verify; what somebody is still typing is nothing to keep.
-
-    https://docs.discord.com/developers/interactions/overview#setting-up-an-endpoint
-    """
-    return answer(request, settings) if asked_of(request.body).type in (PING, AUTOCOMPLETE) else None
-
-
-def answer(request: Request, settings: DiscordSettings) -> Answer:
-    told = answer_to(request.body, settings.command_answer)
-    return Answer(body=msgspec.json.encode(told), content_type="application/json")
-
-
 CHANNEL = Channel(
     name="discord",
     title="Discord",
@@ -97,11 +82,15 @@ CHANNEL = Channel(
         provider_retry=ProviderRetry(max_age=timedelta(minutes=2), ack_deadline_ms=3_000),
     ),
     emits=frozenset({Message, Edit, Deletion, Reaction}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.discord.mapping:map_event"),
+    threads=Later("connectors.discord.mapping:threads"),
     receive={
         "gateway": ".gateway:DiscordGateway",
-        "interactions": Webhook(verify=verify, challenge=challenge, answer_with=answer),
+        "interactions": Webhook(
+            verify=verify,
+            challenge=Later("connectors.discord.webhook:challenge"),
+            answer_with=Later("connectors.discord.webhook:answer"),
+        ),
     },
     send=".send:DiscordSender",
     media=".media:DiscordMedia",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.email.mapping import map_mail, threads
-from connectors.email.settings import EmailSettings
+from connectors.email.settings import EmailSettings, scope_of
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel
 from omnibus.channel.events import Delivery, Message
+from omnibus.channel.later import Later
 
 CHANNEL = Channel(
     name="email",
@@ -24,9 +24,10 @@ CHANNEL = Channel(
         ids="weak",
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_mail,
-    threads=threads,
+    map=Later("connectors.email.mapping:map_mail"),
+    threads=Later("connectors.email.mapping:threads"),
     receive={"smtp": ".receive:SmtpListener", "imap": ".imap.receive:ImapReceiver"},
     send=".send:EmailSender",
+    scope=scope_of,
     inactivity=timedelta(days=14),
 )

@@ -5,15 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from connectors._shared.chat.reading import read
 from connectors._shared.receivers import webhook_with_hmac
-from connectors.line.mapping import map_event, threads
-from connectors.line.payload import Callback
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Deletion, Message
-from omnibus.channel.receive import Answer, Request
+from omnibus.channel.later import Later
 from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Duration, Settings, between, described
-from omnibus.errors import InvalidPayload
 
 API_URL = "https://api.line.me"
 DATA_URL = "https://api-data.line.me"
@@ -44,20 +40,6 @@ class LineSettings(Settings, frozen=True, kw_only=True):
     )
 
 
-def challenge(request: Request, settings: LineSettings) -> Answer | None:
-    """The console's Verify button sends a request without events, to see whether we answer.
-
-    https://developers.line.biz/en/reference/messaging-api/#request-body
-    """
-    if len(request.body) > 200:
-        return None
-    try:
-        empty = not read(request.body, Callback).events
-    except InvalidPayload:
-        return None
-    return Answer() if empty else None
-
-
 CHANNEL = Channel(
     name="line",
     title="LINE",
@@ -76,11 +58,16 @@ CHANNEL = Channel(
         provider_retry=ProviderRetry(max_age=timedelta(hours=1), ack_deadline_ms=2_000),
     ),
     emits=frozenset({Message, Deletion}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.line.mapping:map_event"),
+    threads=Later("connectors.line.mapping:threads"),
     receive={
         # https://developers.line.biz/en/docs/messaging-api/verify-webhook-signature/
-        "webhook": webhook_with_hmac("x-line-signature", "app_secret", encoding="base64", challenge=challenge),
+        "webhook": webhook_with_hmac(
+            "x-line-signature",
+            "app_secret",
+            encoding="base64",
+            challenge=Later("connectors.line.webhook:challenge"),
+        ),
         "files": ".files:LineFiles",
     },
     send=".send:LineSender",

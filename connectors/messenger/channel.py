@@ -9,12 +9,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES
-from connectors._shared.meta.direct.mapping import APP_ID
-from connectors._shared.meta.direct.place import PUBLIC_THREADS
+from connectors._shared.meta.direct.place import APP_ID, PUBLIC_THREADS
 from connectors._shared.meta.webhook import RETRY, meta_webhook
-from connectors.messenger.mapping import addresses, map_event, threads
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ReplyWindow
 from omnibus.channel.events import Deletion, Delivery, Edit, Message, Reaction
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Request
 from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, VerifyToken, described
 
@@ -81,9 +80,9 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Edit, Deletion, Reaction, Delivery}),
-    map=map_event,
-    threads=threads,
-    receive={"webhook": meta_webhook(addresses, address, attributes)},
+    map=Later("connectors.messenger.mapping:map_event"),
+    threads=Later("connectors.messenger.mapping:threads"),
+    receive={"webhook": meta_webhook(Later("connectors.messenger.mapping:addresses"), address, attributes)},
     send=".send:MessengerSender",
     inactivity=timedelta(days=3),
 )

@@ -29,16 +29,13 @@ from connectors.slack.payload import (
     Said,
 )
 from connectors.slack.people import bot_party, user_party, workspace_party
-from connectors.slack.place import WORKSPACE, Place, at, microseconds, place_of
+from connectors.slack.place import CONVERSATION, WORKSPACE, Place, at, microseconds, place_of
 from omnibus.channel import events
 from omnibus.channel.events import AnyEvent, Deletion, Edit, Party, Reaction
 from omnibus.errors import InvalidPayload
 from omnibus.model.base import Attributes
 from omnibus.model.content import System, Unsupported
 from omnibus.model.raw import RawEvent
-
-CONVERSATION = "conversation"
-"""The attribute of a raw event that tells what a conversation was when it came: a thread unless it says otherwise."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):

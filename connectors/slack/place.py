@@ -20,6 +20,8 @@ from omnibus.errors import InvalidPayload
 
 WORKSPACE = "workspace"
 """The thread of events that belong to no channel and no user."""
+CONVERSATION = "conversation"
+"""The attribute of a raw event that tells what a conversation was when it came: a thread unless it says otherwise."""
 _TS = r"\A[0-9]{1,11}\.[0-9]{1,6}\Z"
 Ts = Annotated[str, Meta(pattern=_TS)]
 """A time in seconds, with the microseconds that make it unique; up to the year 5138."""

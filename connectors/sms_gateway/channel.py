@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.sms_gateway.mapping import map_event, threads
-from connectors.sms_gateway.receive import answer, kept, secret_headers, secret_params, verify
 from connectors.sms_gateway.settings import GatewaySettings
 from omnibus.channel.declaration import Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Delivery, Message
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Webhook
 
 CHANNEL = Channel(
@@ -28,15 +27,15 @@ CHANNEL = Channel(
         ids="weak",
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.sms_gateway.mapping:map_event"),
+    threads=Later("connectors.sms_gateway.mapping:threads"),
     receive={
         "webhook": Webhook(
-            verify=verify,
-            answer_with=answer,
-            attributes=kept,
-            secret_headers_of=secret_headers,
-            secret_params_of=secret_params,
+            verify=Later("connectors.sms_gateway.receive:verify"),
+            answer_with=Later("connectors.sms_gateway.receive:answer"),
+            attributes=Later("connectors.sms_gateway.receive:kept"),
+            secret_headers_of=Later("connectors.sms_gateway.receive:secret_headers"),
+            secret_params_of=Later("connectors.sms_gateway.receive:secret_params"),
             methods=frozenset({"GET", "POST"}),
         )
     },

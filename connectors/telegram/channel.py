@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from connectors.telegram.mapping import map_event, threads
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Deletion, Edit, Message, Reaction
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Answer, Request, Unverified, Verdict, Webhook
 from omnibus.config.fields import ApiUrl, BotToken, Duration, Settings, WebhookSecret, between, described
 
@@ -126,8 +126,8 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Edit, Deletion, Reaction}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.telegram.mapping:map_event"),
+    threads=Later("connectors.telegram.mapping:threads"),
     receive={
         "poll": ".receive:TelegramPoller",
         "webhook": Webhook(verify=verify, answer=answer, secret_headers=frozenset({SECRET_HEADER})),

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.twilio.mapping import map_event, threads
 from connectors.twilio.settings import TwilioSettings
-from connectors.twilio.twiml import answer
-from connectors.twilio.verify import verify
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import CallEvent, Delivery, Message
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Webhook
 
 CHANNEL = Channel(
@@ -32,10 +30,14 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Delivery, CallEvent}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.twilio.mapping:map_event"),
+    threads=Later("connectors.twilio.mapping:threads"),
     receive={
-        "webhook": Webhook(verify=verify, answer_with=answer, methods=frozenset({"POST", "GET"})),
+        "webhook": Webhook(
+            verify=Later("connectors.twilio.verify:verify"),
+            answer_with=Later("connectors.twilio.twiml:answer"),
+            methods=frozenset({"POST", "GET"}),
+        ),
         "files": ".files:TwilioFiles",
     },
     send=".send:TwilioSender",

@@ -7,15 +7,11 @@ from typing import Annotated
 
 import msgspec
 
-from connectors._shared.chat.reading import read
 from connectors._shared.receivers import webhook_with_hmac
-from connectors.viber.mapping import map_event, threads
-from connectors.viber.payload import Callback
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Delivery, Message
-from omnibus.channel.receive import Answer, Request
+from omnibus.channel.later import Later
 from omnibus.config.fields import ApiUrl, BotToken, Settings, Url, described
-from omnibus.errors import InvalidPayload
 
 API_URL = "https://chatapi.viber.com"
 MAX_FILE_BYTES = 50_000_000
@@ -45,35 +41,6 @@ def sender_of(settings: ViberSettings) -> dict[str, str]:
     return {"name": settings.sender_name, **avatar}
 
 
-def challenge(request: Request, settings: ViberSettings) -> Answer | None:
-    """Viber asks once whether we answer, when the webhook is set.
-
-    https://developers.viber.com/docs/api/rest-bot-api/#set-webhook-callback
-    """
-    return Answer() if _event(request, b'"webhook"') == "webhook" else None
-
-
-def answer(request: Request, settings: ViberSettings) -> Answer:
-    """Somebody who opens the chat may be welcomed in the answer, subscribed or not.
-
-    https://developers.viber.com/docs/api/rest-bot-api/#sending-a-welcome-message
-    """
-    if settings.welcome is None or _event(request, b'"conversation_started"') != "conversation_started":
-        return Answer()
-    welcome = {"sender": sender_of(settings), "type": "text", "text": settings.welcome}
-    return Answer(body=msgspec.json.encode(welcome), content_type="application/json")
-
-
-def _event(request: Request, mark: bytes) -> str | None:
-    """The kind of a callback that may be one we look for; None when it is none, or garbage."""
-    if mark not in request.body:
-        return None
-    try:
-        return read(request.body, Callback).event
-    except InvalidPayload:
-        return None
-
-
 CHANNEL = Channel(
     name="viber",
     title="Viber",
@@ -92,11 +59,16 @@ CHANNEL = Channel(
         provider_retry=ProviderRetry(max_age=timedelta(hours=1), ack_deadline_ms=5_000),
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.viber.mapping:map_event"),
+    threads=Later("connectors.viber.mapping:threads"),
     receive={
         # Signed with the token itself: https://developers.viber.com/docs/api/rest-bot-api/#callbacks
-        "webhook": webhook_with_hmac("x-viber-content-signature", "bot_token", challenge=challenge, answer_with=answer),
+        "webhook": webhook_with_hmac(
+            "x-viber-content-signature",
+            "bot_token",
+            challenge=Later("connectors.viber.webhook:challenge"),
+            answer_with=Later("connectors.viber.webhook:answer"),
+        ),
         "files": ".files:ViberFiles",
     },
     send=".send:ViberSender",

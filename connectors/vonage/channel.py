@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.vonage.mapping import map_event, threads
 from connectors.vonage.settings import VonageSettings
-from connectors.vonage.verify import verify
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Delivery, Message, Reaction
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Webhook
 
 CHANNEL = Channel(
@@ -34,10 +33,10 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Delivery, Reaction}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.vonage.mapping:map_event"),
+    threads=Later("connectors.vonage.mapping:threads"),
     receive={
-        "webhook": Webhook(verify=verify, methods=frozenset({"POST", "GET"})),
+        "webhook": Webhook(verify=Later("connectors.vonage.verify:verify"), methods=frozenset({"POST", "GET"})),
         "files": ".files:VonageFiles",
     },
     send=".send:VonageSender",

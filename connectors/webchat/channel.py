@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from connectors._shared.live.frames import MAX_TEXT_CHARS
-from connectors.webchat.mapping import map_event, threads
+from connectors._shared.live.limits import MAX_TEXT_CHARS
 from connectors.webchat.settings import WebchatSettings
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel
 from omnibus.channel.events import Delivery, Message
+from omnibus.channel.later import Later
 
 CHANNEL = Channel(
     name="webchat",
@@ -23,8 +23,8 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.webchat.mapping:map_event"),
+    threads=Later("connectors.webchat.mapping:threads"),
     receive={"socket": ".receive:WebchatReceiver"},
     send=".send:WebchatSender",
     inactivity=timedelta(days=1),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from connectors.webhook.mapping import map_event, threads
 from connectors.webhook.settings import WebhookSettings
 from connectors.webhook.verify import secret_headers, stored_mapping, verify
 from omnibus.channel.declaration import Capabilities, Channel
 from omnibus.channel.events import Message
+from omnibus.channel.later import Later
 from omnibus.channel.receive import Webhook
 
 CHANNEL = Channel(
@@ -16,8 +16,8 @@ CHANNEL = Channel(
     settings=WebhookSettings,
     capabilities=Capabilities(sends=frozenset({"text", "choices"}), supports=frozenset({"choices"}), ids="weak"),
     emits=frozenset({Message}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.webhook.mapping:map_event"),
+    threads=Later("connectors.webhook.mapping:threads"),
     receive={"webhook": Webhook(verify=verify, attributes=stored_mapping, secret_headers_of=secret_headers)},
     send=".send:WebhookSender",
 )

@@ -14,15 +14,12 @@ from connectors.webhook.attributes import attributes_of
 from connectors.webhook.files import content_of_file, files_of
 from connectors.webhook.items import Item, items_of
 from connectors.webhook.sender import sender_of, text_at
-from connectors.webhook.settings import MappingSettings
+from connectors.webhook.settings import MAPPING_ATTRIBUTE, MappingSettings
 from connectors.webhook.times import time_of
 from omnibus.channel.events import Media, Message, Party
 from omnibus.errors import InvalidPayload
 from omnibus.model.content import Content, Text, Unsupported
 from omnibus.model.raw import RawEvent
-
-MAPPING_ATTRIBUTE = "mapping"
-"""The attribute of a raw event that holds its account's mapping, where that is not the default."""
 
 MAX_KEY_CHARS = 512
 _ANONYMOUS = "anonymous"

@@ -12,6 +12,9 @@ from omnibus.config.fields import Duration, Secret, Settings, Url, WebhookSecret
 Paths = str | tuple[str, ...]
 """One place in the body or several, the first that has something wins: ``message.text``, or ``/message/text``."""
 
+MAPPING_ATTRIBUTE = "mapping"
+"""The attribute of a raw event that holds its account's mapping, where that is not the default."""
+
 
 class MappingSettings(Settings, frozen=True, kw_only=True):
     """Where things are in the body. A path is dotted (``message.text``) or a JSON Pointer (``/message/text``)."""

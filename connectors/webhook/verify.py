@@ -8,8 +8,7 @@ from ipaddress import ip_address
 import msgspec
 
 from connectors._shared import signatures
-from connectors.webhook.mapping import MAPPING_ATTRIBUTE
-from connectors.webhook.settings import MappingSettings, WebhookSettings
+from connectors.webhook.settings import MAPPING_ATTRIBUTE, MappingSettings, WebhookSettings
 from omnibus.channel.receive import Request, Unverified, Verdict
 from omnibus.config.fields import Secret
 

@@ -8,9 +8,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from connectors._shared.meta.webhook import meta_webhook
-from connectors.whatsapp_cloud.mapping import addresses, map_event, threads
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry, ReplyWindow
 from omnibus.channel.events import CallEvent, Deletion, Delivery, Edit, Message, Reaction
+from omnibus.channel.later import Later
 from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, VerifyToken, described
 
 API_URL = "https://graph.facebook.com"
@@ -92,9 +92,9 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Edit, Deletion, Reaction, Delivery, CallEvent}),
-    map=map_event,
-    threads=threads,
-    receive={"webhook": meta_webhook(addresses, address)},
+    map=Later("connectors.whatsapp_cloud.mapping:map_event"),
+    threads=Later("connectors.whatsapp_cloud.mapping:threads"),
+    receive={"webhook": meta_webhook(Later("connectors.whatsapp_cloud.mapping:addresses"), address)},
     send=".send:WhatsAppSender",
     media=".media:WhatsAppMedia",
 )

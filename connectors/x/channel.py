@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from connectors.x.mapping import map_event, threads
 from connectors.x.settings import XSettings
 from connectors.x.webhook import X_WEBHOOK
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Delivery, Message
+from omnibus.channel.later import Later
 
 CHANNEL = Channel(
     name="x",
@@ -32,8 +32,8 @@ CHANNEL = Channel(
         ids="stable",
     ),
     emits=frozenset({Message, Delivery}),
-    map=map_event,
-    threads=threads,
+    map=Later("connectors.x.mapping:map_event"),
+    threads=Later("connectors.x.mapping:threads"),
     receive={"webhook": X_WEBHOOK},
     send=".send:XSender",
     media=".media:XMedia",

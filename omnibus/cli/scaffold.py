@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from __PACKAGE__.mapping import map_event, threads
 from connectors._shared.receivers import webhook_with_token
 from omnibus.channel.declaration import Capabilities, Channel
 from omnibus.channel.events import Message
+from omnibus.channel.later import Later
 from omnibus.config.fields import Settings, WebhookSecret, described
 
 
@@ -33,8 +33,8 @@ CHANNEL = Channel(
     settings=__CLASS__Settings,
     capabilities=Capabilities(),  # receives only; with a sender: what it takes, and the provider's limits
     emits=frozenset({Message}),  # what fixtures show: no more, no less
-    map=map_event,
-    threads=threads,
+    map=Later("__PACKAGE__.mapping:map_event"),  # imported when first used
+    threads=Later("__PACKAGE__.mapping:threads"),
     receive={"webhook": webhook_with_token("x-__NAME__-token")},
 )
 '''

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from connectors._shared.live.limits import MAX_TEXT_CHARS
 from omnibus.errors import InvalidPayload
 
 MAX_FRAME_BYTES = 64 * 1024
 MAX_FILES = 5
-MAX_TEXT_CHARS = 10_000
 
 Id = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{8,64}$")]
 """Made by the sender of a message and never used twice: what makes a message that is sent again the same message."""

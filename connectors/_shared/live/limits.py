@@ -1,10 +1,11 @@
-"""How much one visitor, connection or address may do: token buckets, a bounded number of them."""
+"""How much one visitor, connection or address may do: token buckets, a bounded number of them; and how much say."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 MAX_BUCKETS = 50_000
+MAX_TEXT_CHARS = 10_000
 
 
 class Allowance:

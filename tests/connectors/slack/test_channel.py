@@ -11,8 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from connectors.slack.channel import CHANNEL, SlackSettings, challenge, teams
+from connectors.slack.channel import CHANNEL, SlackSettings
 from connectors.slack.place import Place, place_named, ts_in
+from connectors.slack.webhook import challenge, teams
 from omnibus import clock
 from omnibus.channel.receive import Request, Unverified, Webhook
 from omnibus.config.fields import Secret

@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from connectors.viber.channel import ViberSettings, answer, challenge
+from connectors.viber.channel import ViberSettings
 from connectors.viber.choices import chosen, tracking_of
 from connectors.viber.send import ViberSender
+from connectors.viber.webhook import answer, challenge
 from omnibus.blobs import FolderBlobs
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Channel

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.webhook.mapping import MAPPING_ATTRIBUTE, map_event, threads
-from connectors.webhook.settings import HmacSettings, MappingSettings, WebhookSettings
+from connectors.webhook.mapping import map_event, threads
+from connectors.webhook.settings import MAPPING_ATTRIBUTE, HmacSettings, MappingSettings, WebhookSettings
 from connectors.webhook.verify import stored_mapping
 from omnibus.channel.events import Message, from_json, to_json
 from omnibus.channel.receive import Request

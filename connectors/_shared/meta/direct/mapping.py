@@ -10,7 +10,7 @@ import msgspec
 from connectors._shared.meta.direct import payload
 from connectors._shared.meta.direct.contents import LONGEST_NATIVE_TYPE, said_by
 from connectors._shared.meta.direct.payload import Header, Somebody
-from connectors._shared.meta.direct.place import Place
+from connectors._shared.meta.direct.place import APP_ID, Place
 from connectors._shared.meta.reading import AnyId, facts
 from connectors._shared.reading import read
 from omnibus import clock
@@ -20,8 +20,6 @@ from omnibus.model.content import Content, FormField, FormResponse, Item, Postba
 from omnibus.model.entities import Referral
 from omnibus.model.raw import RawEvent
 
-APP_ID = "app_id"
-"""The attribute of a raw event that holds the id of our app: what it has sent is our own."""
 METADATA = "omnibus:"
 """Before our message's id in what we give along with a message, and get back with its echo."""
 INBOXES = frozenset({"263902037430900", "1217981644879628"})

@@ -19,6 +19,8 @@ PUBLIC: frozenset[Where] = frozenset({"comment", "post", "mention", "review"})
 PUBLIC_THREADS = tuple(f":{kind}:" for kind in sorted(PUBLIC))
 """How threads look that everybody may read, and answer at any time."""
 ACCOUNT = "account"
+APP_ID = "app_id"
+"""The attribute of a raw event that holds the id of our app: what it has sent is our own."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
