@@ -13,7 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -96,20 +96,32 @@ class Cluster:
 
 
 @contextmanager
-def cluster(nodes: int = 1, *, version: str = VERSION, more: Mapping[str, str] | None = None) -> Iterator[Cluster]:
-    """A cluster with nothing in it (an existing one as it is). `more` are further broker settings, among
-    them `_login_port`: the port of a second listener named LOGIN."""
+def cluster(
+    nodes: int = 1,
+    *,
+    version: str = VERSION,
+    more: Mapping[str, str] | None = None,
+    listeners: Mapping[str, int] | None = None,
+    java: Sequence[str] = (),
+) -> Iterator[Cluster]:
+    """A cluster with nothing in it (an existing one as it is).
+
+    `more` are further broker settings, `listeners` further listeners of a single node with their ports, and `java`
+    options of its machine.
+    """
     existing = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if existing and not more and nodes == 1:
         yield Cluster([], existing.split(","))
         return
     if shutil.which("java") is None or (shutil.which("mvn") is None and not _libs(version).is_dir()):
+        if more:
+            raise NoKafka("a broker with settings of its own needs Java 17 and Maven")
         with _in_docker(nodes) as found:
             yield found
         return
     libs = _fetched(version)
     with tempfile.TemporaryDirectory(prefix="omnibus-kafka-") as folder:
-        running = _nodes(nodes, version, libs, Path(folder), more or {})
+        running = _nodes(nodes, version, libs, Path(folder), more or {}, listeners or {}, java)
         try:
             for node in running:
                 node.start()
@@ -166,7 +178,15 @@ def _java(version: str, libs: Path, folder: Path, heap: str) -> list[str]:
 # --- the nodes ------------------------------------------------------------------------------------
 
 
-def _nodes(count: int, version: str, libs: Path, folder: Path, more: Mapping[str, str]) -> list[Node]:
+def _nodes(
+    count: int,
+    version: str,
+    libs: Path,
+    folder: Path,
+    more: Mapping[str, str],
+    listeners: Mapping[str, int],
+    java: Sequence[str],
+) -> list[Node]:
     ports = free_ports(2 * count)
     voters = ",".join(f"{n + 1}@127.0.0.1:{ports[count + n]}" for n in range(count))
     made: list[Node] = []
@@ -174,16 +194,14 @@ def _nodes(count: int, version: str, libs: Path, folder: Path, more: Mapping[str
         home = folder / f"n{n + 1}"
         home.mkdir()
         settings = _settings(n + 1, count, ports[n], ports[count + n], voters, home) | dict(more)
-        if login := settings.pop("_login_port", None):
-            for name in ("listeners", "advertised.listeners"):
-                settings[name] += f",LOGIN://127.0.0.1:{login}"
+        for setting in ("listeners", "advertised.listeners"):
+            settings[setting] += "".join(f",{name}://127.0.0.1:{port}" for name, port in listeners.items())
         base = (CI / "node.properties").read_text("utf-8")
         file = home / "node.properties"
         file.write_text(base + "".join(f"{key}={value}\n" for key, value in settings.items()), "utf-8")
         _format(n + 1, version, libs, home, file)
-        made.append(
-            Node(n + 1, ports[n], home, [*_java(version, libs, home, "256m"), "-Xms128m", "kafka.Kafka", str(file)])
-        )
+        command = [*_java(version, libs, home, "256m"), *java, "-Xms128m", "kafka.Kafka", str(file)]
+        made.append(Node(n + 1, ports[n], home, command))
     return made
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.errors import AuthenticationFailedError
 
 from omnibus.errors import Misconfigured
 
@@ -27,6 +28,9 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None = None
     password: str | None = None
     token: Callable[[], str] | None = None
+
+    def __repr__(self) -> str:
+        return f"Access({self._protocol()}, {self.mechanism}, {self.username})"  # never the password
 
     def client_arguments(self) -> Mapping[str, Any]:
         """What the client library wants. Raises Misconfigured for a combination that cannot work."""
@@ -67,4 +71,9 @@ class _Tokens(AbstractTokenProvider):  # type: ignore[misc]  # the library ships
         self._token = token
 
     async def token(self) -> str:
-        return await asyncio.to_thread(self._token)
+        """Raises what the library takes for a refused login: it tries again then. Any other error, while a file is
+        being changed perhaps, would end the task of its that keeps the cluster's metadata."""
+        try:
+            return await asyncio.to_thread(self._token)
+        except Misconfigured as error:
+            raise AuthenticationFailedError(str(error)) from error

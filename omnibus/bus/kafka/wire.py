@@ -20,7 +20,7 @@ from aiokafka.structs import TopicPartition
 
 from omnibus.bus.kafka.access import Access
 from omnibus.bus.kafka.codes import COORDINATOR_MOVED, PASSING, BrokerRefused, Unanswered, check
-from omnibus.errors import Misconfigured
+from omnibus.bus.kafka.reach import why
 
 T = TypeVar("T")
 Tp = tuple[str, int]
@@ -44,7 +44,7 @@ class Wire:
         self._client: Any = None
 
     async def open(self) -> None:
-        """Raises Misconfigured when no broker can be reached or the login is refused."""
+        """Raises Misconfigured, with what is wrong, when no broker can be reached or the login is refused."""
         self._client = AIOKafkaClient(
             bootstrap_servers=self._addresses,
             client_id=self._name,
@@ -55,9 +55,12 @@ class Wire:
         )
         try:
             await self._client.bootstrap()
-        except KafkaError as error:
-            await self._client.close()
-            raise Misconfigured("bus", f"no Kafka broker answers at {', '.join(self._addresses)}: {error}") from error
+        except (KafkaError, ValueError) as error:  # ValueError: a broker that could not prove who it is, with SCRAM
+            await self.close()
+            raise await why(self._addresses, self._access, self._timeout_s) from error
+        if not self.brokers():
+            await self.close()
+            raise await why(self._addresses, self._access, self._timeout_s)
         await self.refresh()
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ from omnibus.bus.port import Out, Record, StageSpec, StoreSpec, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.errors import Misconfigured, TopicMismatch
 from omnibus.stage.contract import Ctx, Timer
-from omnibus.testing.kafka import cluster, free_ports
+from omnibus.testing.kafka import free_ports
 
 if TYPE_CHECKING:
     from tests.omnibus.bus.kafka.conftest import MakeBus
@@ -152,38 +152,6 @@ async def test_nobody_there_is_a_sentence(tmp_path: Path) -> None:
     bus = KafkaBus([f"127.0.0.1:{port}"], topics=Topics("t"), state_dir=tmp_path)
     with pytest.raises(Misconfigured, match=f"no Kafka broker answers at 127.0.0.1:{port}"):
         await bus.open()
-
-
-def sasl(port: int, mechanism: str) -> dict[str, str]:
-    """Settings of a broker with a second listener that wants a login."""
-    login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_omnibus="invented-password";'
-    return {
-        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,LOGIN:SASL_PLAINTEXT",
-        "sasl.enabled.mechanisms": mechanism,
-        "listener.name.login.sasl.enabled.mechanisms": mechanism,
-        "listener.name.login.plain.sasl.jaas.config": login,
-        "_login_port": str(port),
-    }
-
-
-@pytest.mark.timeout(120)
-async def test_a_broker_that_wants_a_login_gets_one(tmp_path: Path) -> None:
-    """SASL PLAIN against a real broker: the right password works, a wrong one and none are refused with a sentence."""
-    (port,) = free_ports(1)
-    with cluster(more=sasl(port, "PLAIN")):
-        address = [f"127.0.0.1:{port}"]
-
-        def bus(**access: Any) -> KafkaBus:
-            return KafkaBus(address, topics=Topics("t"), state_dir=tmp_path, access=Access(**access))
-
-        right = bus(mechanism="PLAIN", username="omnibus", password="invented-password")
-        await right.open()
-        await right.ensure_topics([TopicSpec(name="t.in", partitions=1)])
-        (place,) = await right.publisher("p").publish([Out("t.in", b"k", b"v")])
-        assert place.offset == 0
-        await right.close()
-        with pytest.raises(Misconfigured):
-            await bus(mechanism="PLAIN", username="omnibus", password="wrong").open()
 
 
 def test_a_login_without_a_password_is_a_sentence() -> None:
