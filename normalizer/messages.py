@@ -10,6 +10,7 @@ import msgspec
 from normalizer.state import Thread
 from normalizer.steps.attachments import PENDING_HEADER, attachments_of, content_of, pending
 from normalizer.steps.conversation import continue_or_open
+from normalizer.steps.copies import first_arrival, names_of, remember_arrival
 from normalizer.steps.identity import introduce, resolve_identity
 from normalizer.steps.language import detect_language
 from normalizer.steps.loops import MARK, loop_suspected
@@ -25,11 +26,11 @@ from omnibus.model.entities import Author, ChannelIdentity, DeliveryState, InRep
 
 def on_message(work: Work, mapped: Message) -> bool:
     """A message: deduplicated, threaded, identified, and emitted. False when it is a copy or our own."""
-    native = mapped.native_id if mapped.native_id is not None else derived_native_id(mapped)
-    event_id = work.event_id(native, "message.received")
-    if mapped.own or not work.state.first_time(event_id):
+    native = None if mapped.own else first_arrival(work, mapped, mapped.native_id or derived_native_id(mapped))
+    if native is None:
         return False
-    message_id = ids.message_id(work.account.name, native)
+    event_id = work.event_id(native, "message.received")
+    message_id = ids.message_id(work.scope, native)
     sender = resolve_identity(work, mapped.sender)
     customer = _customer(work, mapped, sender)
     thread_key = thread_of(work, mapped, message_id, sender.id)
@@ -38,8 +39,9 @@ def on_message(work: Work, mapped: Message) -> bool:
     message = _unified(work, mapped, message_id, thread, sender)
     _emit_message(work, thread, message, sender, event_id, "derived" if mapped.native_id is None else None)
     thread.last_at = max(thread.last_at, work.received_ms)
-    work.state.keep_thread(work.account.name, thread_key, thread)
-    register(work, mapped, thread_key, thread.conversation_id, sender.id)
+    work.state.keep_thread(work.scope, thread_key, thread)
+    remember_arrival(work, mapped, event_id, thread_key)
+    register(work, mapped, thread_key, thread.conversation_id, sender.id, names=names_of(mapped, native))
     return True
 
 
@@ -67,6 +69,8 @@ def _unified(work: Work, mapped: Message, message_id: str, thread: Thread, sende
     attachments = attachments_of(work, mapped, message_id)
     content = _bounded(content_of(work, mapped, attachments), work.policy.text_max_chars)
     attributes = dict(mapped.attributes)
+    if mapped.native_id is not None and message_id != ids.message_id(work.scope, mapped.native_id):
+        attributes["id_of_another"] = True
     if mapped.direction == "inbound" and loop_suspected(work, thread):
         attributes[MARK] = True
     reply_to = mapped.in_reply_to
@@ -85,7 +89,7 @@ def _unified(work: Work, mapped: Message, message_id: str, thread: Thread, sende
         attachments=attachments,
         in_reply_to=None
         if reply_to is None
-        else InReplyTo(message_id=ids.message_id(work.account.name, reply_to), native_id=reply_to),
+        else InReplyTo(message_id=ids.message_id(work.scope, reply_to), native_id=reply_to),
         quoted=mapped.quoted,
         language=mapped.language or detect_language(text_of(content)),
         auto_submitted=mapped.auto_submitted,
@@ -123,13 +127,13 @@ def derived_native_id(mapped: Event) -> str:
 
 def on_edit(work: Work, mapped: Edit) -> bool:
     """An edit; of a message we never saw it is the message itself, so that nothing is lost."""
-    thread = work.state.thread(work.account.name, mapped.thread)
+    thread = work.state.thread(work.scope, mapped.thread)
     if thread is None:
         return _edit_as_message(work, mapped)
     event_id = work.event_id(mapped.target, "message.edited", mapped.revision)
     if not work.state.first_time(event_id):
         return False
-    message_id = ids.message_id(work.account.name, mapped.target)
+    message_id = ids.message_id(work.scope, mapped.target)
     data = events.MessageEdited(
         message_id=message_id,
         conversation_id=thread.conversation_id,
@@ -164,7 +168,7 @@ def on_deletion(work: Work, mapped: Deletion) -> bool:
     if not work.state.first_time(event_id):
         return False
     data = events.MessageDeleted(
-        message_id=ids.message_id(work.account.name, mapped.target),
+        message_id=ids.message_id(work.scope, mapped.target),
         conversation_id=thread.conversation_id,
         deleted_at=mapped.at,
         author=_known_author(work, mapped.sender),
@@ -183,7 +187,7 @@ def on_reaction(work: Work, mapped: Reaction) -> bool:
     if not work.state.first_time(event_id):
         return False
     data = events.MessageReacted(
-        message_id=ids.message_id(work.account.name, mapped.target),
+        message_id=ids.message_id(work.scope, mapped.target),
         conversation_id=thread.conversation_id,
         reaction=mapped.reaction,
         action=action,
@@ -224,7 +228,7 @@ def on_call(work: Work, mapped: CallEvent) -> bool:
         return False
     sender = resolve_identity(work, mapped.sender)
     opening = Message(thread=mapped.thread, at=mapped.at, sender=mapped.sender, content=Text(text=""))
-    message_id = ids.message_id(work.account.name, native)
+    message_id = ids.message_id(work.scope, native)
     thread = continue_or_open(work, opening, message_id, native, mapped.thread, sender)
     introduce(work, thread, sender)
     data = events.CallChanged(
@@ -245,20 +249,20 @@ def on_call(work: Work, mapped: CallEvent) -> bool:
 def _emit_change(work: Work, thread: Thread, mapped: Event, kind: str, event_id: str, data: Any) -> None:
     work.emit(thread, kind, event_id, data, at_ms=clock.to_ms(mapped.at))
     thread.last_at = max(thread.last_at, work.received_ms)
-    work.state.keep_thread(work.account.name, _thread_key(work, mapped), thread)
+    work.state.keep_thread(work.scope, _thread_key(work, mapped), thread)
 
 
 def _thread_key(work: Work, mapped: Event) -> str:
     """The thread a change belongs to; where threads are found by links, the target's own name leads to it."""
     links = mapped.links if isinstance(mapped, Delivery) else ()
     for name in links:
-        if (link := work.state.link(work.account.name, name)) is not None:
+        if (link := work.state.link(work.scope, name)) is not None:
             return link.thread
     return mapped.thread
 
 
 def _thread_with_conversation(work: Work, mapped: Event, target: str) -> Thread:
-    thread = work.state.thread(work.account.name, _thread_key(work, mapped))
+    thread = work.state.thread(work.scope, _thread_key(work, mapped))
     if thread is None:
         raise InvalidPayload("thread", f"{type(mapped).__name__} of {target!r}, in a thread that has no conversation")
     return thread

@@ -93,6 +93,7 @@ class NormalizerStage:
             account=request.account,
             received_at=clock.from_ms(record.ts_ms),
             body=b"",
+            scope=account.scope,
         )
         close(Work(record, raw, account, self._topics, self._policy, State(ctx), ctx), request)
 

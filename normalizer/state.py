@@ -22,6 +22,14 @@ class Thread(msgspec.Struct, array_like=True, gc=False):
     tripped_until: int = 0
 
 
+class Arrival(msgspec.Struct, array_like=True, gc=False):
+    """A message that may arrive several times: what it is known by, its thread, and where it came in."""
+
+    fingerprint: str
+    thread: str
+    places: tuple[str, ...]
+
+
 class Known(msgspec.Struct, array_like=True, gc=False):
     """A channel identity met before."""
 
@@ -41,6 +49,7 @@ class Link(msgspec.Struct, array_like=True, gc=False):
 _encode = msgspec.msgpack.Encoder().encode
 _thread = msgspec.msgpack.Decoder(Thread)
 _known = msgspec.msgpack.Decoder(Known)
+_arrival = msgspec.msgpack.Decoder(Arrival)
 _link = msgspec.msgpack.Decoder(Link)
 
 
@@ -76,6 +85,14 @@ class State:
             return False
         self._seen.put(key, b"")
         return True
+
+    def arrival(self, event_id: str) -> Arrival | None:
+        """How the message of that event arrived the first time; None when it has not."""
+        value = self._seen.get(bytes.fromhex(event_id[-32:]))
+        return None if value is None else _arrival.decode(value) if value else Arrival("", "", ())
+
+    def keep_arrival(self, event_id: str, arrival: Arrival) -> None:
+        self._seen.put(bytes.fromhex(event_id[-32:]), _encode(arrival))
 
     def thread(self, account: str, thread: str) -> Thread | None:
         value = self._threads.get(_key(account, thread))

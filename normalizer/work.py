@@ -43,9 +43,14 @@ class Work:
     def raw_ref(self) -> RawRef:
         return RawRef(topic=self.record.topic, partition=self.record.partition, offset=self.record.offset)
 
+    @property
+    def scope(self) -> str:
+        """What threads and ids are unique in: the account, or what it shares them with."""
+        return self.raw.scope or self.raw.account
+
     def event_id(self, native: str, kind: str, revision: str | int = 0) -> str:
-        """The id of the event of that kind about that native event of this account."""
-        return ids.event_id(self.account.name, native, kind, revision)
+        """The id of the event of that kind about that native event of this account or scope."""
+        return ids.event_id(self.scope, native, kind, revision)
 
     def emit(
         self,

@@ -19,6 +19,9 @@ MAX_REFS = 20
 def on_delivery(turn: Turn, event: Event, record: Record) -> None:
     """A report about one of our messages, from the sender (by our id) or the provider (by its own)."""
     report: MessageDelivery = event.data
+    if report.delivery.status == "received":
+        _on_copy(turn, report)
+        return
     if report.up_to is not None:
         _fold_until(turn, report, report.up_to)
         return
@@ -38,6 +41,11 @@ def fold(turn: Turn, message_id: str, report: MessageDelivery) -> None:
     for native in sorted(natives):
         for _, early in take_early(turn.state, native):
             _advance(turn, message_id, early)
+
+
+def _on_copy(turn: Turn, report: MessageDelivery) -> None:
+    """A message of the contact's reached another of our addresses too: told to the owner, and no second message."""
+    turn.publish("message.delivery", report)
 
 
 def _fold_until(turn: Turn, report: MessageDelivery, until: datetime) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from omnibus.telemetry import logs, redact
+
+settings.register_profile("omnibus", deadline=None)  # a busy machine takes as long as it takes
+settings.load_profile("omnibus")
 
 
 @pytest.fixture(autouse=True)

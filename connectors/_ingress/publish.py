@@ -56,9 +56,9 @@ def threads_of(raw: RawEvent, channel: Channel) -> Sequence[str | None]:
     return (None,)
 
 
-def key_of(account: str, thread: str | None) -> bytes:
-    """The record key: account and native thread, so that one partition's task is the thread's only writer."""
-    return f"{account}\0{thread or ''}".encode("utf-8", "replace")
+def key_of(scope: str, thread: str | None) -> bytes:
+    """The record key: account (or what it shares threads with) and native thread: one task is the only writer of it."""
+    return f"{scope}\0{thread or ''}".encode("utf-8", "replace")
 
 
 def source_of(channel: str, account: str) -> str:
@@ -70,7 +70,7 @@ def _carrying(raw: RawEvent, topics: Topics, thread: str | None, index: int, who
     value = whole if thread == raw.thread else encode_raw(replace(raw, thread=thread))
     return Out(
         topic=topics.raw(raw.channel),
-        key=key_of(raw.account, thread),
+        key=key_of(raw.scope or raw.account, thread),
         value=value,
         headers=_headers(raw, index),
         ts_ms=clock.to_ms(raw.received_at),
@@ -83,7 +83,7 @@ def _referring(raw: RawEvent, topics: Topics, thread: str | None, index: int, ur
         extra.append((THREAD_HEADER, thread.encode("utf-8", "replace")))
     return Out(
         topic=topics.raw(raw.channel),
-        key=key_of(raw.account, thread),
+        key=key_of(raw.scope or raw.account, thread),
         value=b"",
         headers=(*_headers(raw, index), *extra),
         ts_ms=clock.to_ms(raw.received_at),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import replace
+
 from connectors._ingress.publish import records_of
 from omnibus.blobs import BlobStore
 from omnibus.bus.port import Bus, Out, Publisher
@@ -45,7 +47,10 @@ class AccountTools:
         self.tell(self.account, state, reason)
 
     async def _records(self, raws: Sequence[RawEvent]) -> list[Out]:
-        return [out for raw in raws for out in await records_of(raw, self.account.channel, self.topics, self.blobs)]
+        channel = self.account.channel
+        if channel.scope is not None:  # stored with the event: a replay finds its threads where they were
+            raws = [replace(raw, scope=self.account.scope) for raw in raws]
+        return [out for raw in raws for out in await records_of(raw, channel, self.topics, self.blobs)]
 
     def _accepted(self, raws: Sequence[RawEvent]) -> None:
         counters, name = metrics.current(), self.account.channel.name

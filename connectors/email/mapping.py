@@ -12,6 +12,7 @@ from connectors.email.addressing import ORIGIN_HEADER, conversation_in_address, 
 from connectors.email.authentication import Authentication, authentication
 from connectors.email.auto import Verdict, auto_submitted
 from connectors.email.bounce import Failure, Report, read_report
+from connectors.email.copies import fingerprint_of, mailbox_of, recipients_of
 from connectors.email.enclosed import Enclosed
 from connectors.email.failure_codes import failure_code
 from connectors.email.html_safe import safe_html
@@ -129,6 +130,8 @@ def message(raw: RawEvent, mail: Mail, report: Report | None = None) -> Message:
         names=names_of(mail),
         weak_link=weak_link_of(mail) if verdict.kind in ("no", "auto_reply") else None,
         own=looped and _is_marked(mail),
+        fingerprint=fingerprint_of(mail, files),
+        mailbox=mailbox_of(raw, mail),
         attributes=_attributes(mail, verdict, looped) | _reported(vouched, complaint) | html_kind,
     )
 
@@ -235,13 +238,6 @@ def _bare_name(name: str | None) -> str | None:
         return None
     bare = name.replace("\\", "/").rpartition("/")[2]
     return "".join(character for character in bare if character.isprintable())[:200].strip() or None
-
-
-def recipients_of(raw: RawEvent, mail: Mail) -> list[str]:
-    """Every address the mail was sent to: envelope first, then what the fields say."""
-    fields = ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
-    named = [address.email for field in fields for address in mail.addresses(field)]
-    return [*raw.attributes.get("rcpt_to", "").split(), *named]
 
 
 def deliveries(raw: RawEvent, mail: Mail, report: Report) -> Iterator[Delivery]:

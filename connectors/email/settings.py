@@ -163,6 +163,11 @@ class EmailSettings(Settings, frozen=True, kw_only=True):
     follow_up_on_new_subject: Annotated[
         bool, described("An answer with another subject begins a conversation of its own.")
     ] = False
+    group: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"),
+        described("A mail to several accounts of one group is one message; one worker does the mail of a group."),
+    ] = "default"
     imap: Annotated[ImapSettings | None, described("Read a mailbox by IMAP.")] = None
     outgoing: Annotated[OutgoingSettings | None, described("Send answers through this server.")] = None
 
@@ -170,3 +175,8 @@ class EmailSettings(Settings, frozen=True, kw_only=True):
     def receive(self) -> Sequence[str]:
         """The ways in that this mailbox uses."""
         return [name for name in ("smtp", "imap") if getattr(self, name) is not None]
+
+
+def scope_of(settings: EmailSettings) -> str:
+    """What mailboxes share their threads in: a colon is in no account's name."""
+    return f"email:{settings.group}"

@@ -25,11 +25,11 @@ def continue_or_open(
     work: Work, message: Message, message_id: str, native: str, thread_key: str, sender: ChannelIdentity
 ) -> Thread:
     """The thread's running conversation, or a new one (then `conversation.opened` is emitted)."""
-    thread = work.state.thread(work.account.name, thread_key)
+    thread = work.state.thread(work.scope, thread_key)
     if thread is not None and not is_over(work, thread):
         return thread
     opened = Thread(
-        conversation_id=ids.conversation_id(work.account.name, thread_key, message_id),
+        conversation_id=ids.conversation_id(work.scope, thread_key, message_id),
         contact_id=ids.contact_id(sender.id),
         convseq=0,
         last_at=work.received_ms,
@@ -67,7 +67,7 @@ def _new_conversation(
 
 def close(work: Work, request: CloseThread) -> None:
     """Close the conversation if it is still the thread's, open, and has not moved on since the router looked."""
-    thread = work.state.thread(request.account, request.thread)
+    thread = work.state.thread(work.scope, request.thread)
     if thread is None or thread.closed or thread.conversation_id != request.conversation_id:
         return
     if thread.convseq != request.convseq:
@@ -76,6 +76,6 @@ def close(work: Work, request: CloseThread) -> None:
     closed = ConversationClosed(
         conversation_id=thread.conversation_id, at=clock.from_ms(work.received_ms), reason=request.reason
     )
-    event_id = ids.event_id(request.account, request.conversation_id, "conversation.closed")
+    event_id = ids.event_id(work.scope, request.conversation_id, "conversation.closed")
     work.emit(thread, "conversation.closed", event_id, closed, at_ms=work.received_ms)
-    work.state.keep_thread(request.account, request.thread, thread)
+    work.state.keep_thread(work.scope, request.thread, thread)

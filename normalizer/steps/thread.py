@@ -7,6 +7,8 @@ the same sender within a bounded window, so that two strangers' mails with equal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from normalizer.state import Link
 from normalizer.work import Work
 from omnibus.channel.events import Message
@@ -19,28 +21,31 @@ def thread_of(work: Work, message: Message, message_id: str, sender_id: str) -> 
     """The key of the message's thread; a message that belongs to none begins one named after itself."""
     if not (message.links or message.names or message.weak_link):
         return message.thread
-    account = work.account.name
     for name in message.links[:MAX_LINKS]:
-        if (link := work.state.link(account, name)) is not None:
+        if (link := work.state.link(work.scope, name)) is not None:
             return link.thread
     if message.weak_link is not None:
-        link = work.state.link(account, _weak(message.weak_link, sender_id))
+        link = work.state.link(work.account.name, _weak(message.weak_link, sender_id))
         window_ms = work.policy.weak_link_for.total_seconds() * 1000
         if link is not None and work.received_ms - link.at <= window_ms:
             return link.thread
     return message_id
 
 
-def register(work: Work, message: Message, thread_key: str, conversation_id: str, sender_id: str) -> None:
-    """Let later messages find the thread by this one's names, by our own reply token and by the weak link."""
+def register(
+    work: Work, message: Message, thread_key: str, conversation_id: str, sender_id: str, *, names: Sequence[str]
+) -> None:
+    """Let later messages find the thread by this one's `names`, by our own reply token and by the weak link.
+
+    The weak link is the account's alone: one subject to two mailboxes may be two matters.
+    """
     if not (message.links or message.names or message.weak_link):
         return
-    account = work.account.name
     link = Link(thread_key, work.received_ms)
-    for name in (*message.names[:MAX_LINKS], conversation_link(conversation_id)):
-        work.state.keep_link(account, name, link)
+    for name in (*names[:MAX_LINKS], conversation_link(conversation_id)):
+        work.state.keep_link(work.scope, name, link)
     if message.weak_link is not None:
-        work.state.keep_link(account, _weak(message.weak_link, sender_id), link)
+        work.state.keep_link(work.account.name, _weak(message.weak_link, sender_id), link)
 
 
 def conversation_link(conversation_id: str) -> str:

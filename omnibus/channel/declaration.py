@@ -91,9 +91,12 @@ class Channel:
     map: the pure mapping, all events of the raw event (of every thread in it), in the provider's order.
     threads: the native threads a raw event holds; the raw event is stored once for each, keyed by it. Raises
         InvalidPayload for a body it cannot read: it is then stored under the account alone, and dead-lettered later.
+        Both are `Later` functions, so that every command can read all declarations and import no mapping.
     receive: how raw events come in, by name of the way: a `Webhook`, or the name of a receiver class. An account uses
         those its settings' `receive` names when there is such a field, otherwise all of them.
     send / media: names of the sender and media classes, imported when first used.
+    scope: what an account with these settings shares threads and ids with, where an event may reach several accounts
+        and still be one (a mail to two mailboxes). A scope is one partition's work. None: shared with nobody.
     inactivity: a thread silent for longer begins a new conversation (a follow-up).
     tables: names of compacted topics of the channel's own (`Topics.channel_table`).
     """
@@ -109,6 +112,7 @@ class Channel:
     receive: Mapping[str, Webhook | Part]
     send: Part | None = None
     media: Part | None = None
+    scope: Callable[[Any], str] | None = None
     inactivity: timedelta = timedelta(days=1)
     tables: tuple[str, ...] = ()
     package: str = field(default="", compare=False)
@@ -132,3 +136,8 @@ class Account:
     inactivity: timedelta
     public_url: str = ""
     """Where this installation is reached from outside, without a slash at the end; empty when unknown."""
+
+    @property
+    def scope(self) -> str:
+        """What its threads and ids are unique in: the account, unless the channel says more."""
+        return self.name if self.channel.scope is None else self.channel.scope(self.settings)

@@ -75,6 +75,10 @@ class Message(Event, frozen=True, kw_only=True, tag="message"):
     first; `names`: the keys under which later messages may find it; and `weak_link`: a key that only counts for the
     same sender within the channel's window. `own` marks what Omnibus itself sent (a loop): it is counted and dropped.
     With `fragment` its text is only a piece of what was written.
+
+    Channels whose native ids are the sender's own invention (mail) give a `fingerprint`: messages with an equal native
+    id are the same only where it is equal too. `mailbox` is where this copy of it came in: a copy that comes in
+    elsewhere is told as a delivery of the same message.
     """
 
     sender: Party
@@ -94,6 +98,8 @@ class Message(Event, frozen=True, kw_only=True, tag="message"):
     weak_link: str | None = None
     own: bool = False
     fragment: Fragment | None = None
+    fingerprint: str | None = None
+    mailbox: str | None = None
     attributes: Attributes = {}
 
 

@@ -76,6 +76,6 @@ def _utc_ms(at: datetime) -> int:
 
 
 def _wanted(record: Record, account: str | None, first: int | None, last: int | None) -> bool:
-    if account is not None and (record.key or b"").partition(b"\0")[0] != account.encode():
+    if account is not None and (record.header("ce_source") or b"").rpartition(b"/")[2] != account.encode():
         return False
     return (first is None or record.ts_ms >= first) and (last is None or record.ts_ms < last)

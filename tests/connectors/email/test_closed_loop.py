@@ -33,6 +33,10 @@ channels:
     addresses: [help@example.com]
     smtp: {{host: 127.0.0.1, port: {smtp}}}
     outgoing: {{host: 127.0.0.1, port: {outgoing}, tls: none}}
+  sales-mail:
+    type: email
+    addresses: [sales@example.com, orders@example.com]
+    smtp: {{host: 127.0.0.1, port: {smtp}}}
 queues: {{general: {{}}}}
 routes:
   - {{name: everything, to: queue:general}}
@@ -51,7 +55,7 @@ class Desk:
     async def mail(self, text: str, to: str = "help@example.com", mail_from: str = "ana@example.org") -> None:
         def send() -> None:
             with smtplib.SMTP("127.0.0.1", self._smtp, timeout=10) as server:
-                server.sendmail(mail_from, [to], text.encode())
+                server.sendmail(mail_from, to.split(), text.encode())
 
         await asyncio.to_thread(send)
 
@@ -116,6 +120,11 @@ def received(events: Sequence[Event]) -> list[Any]:
     return [data.message for data in of_type(events, "message.received")]
 
 
+def by_id(events: Sequence[Event]) -> dict[str, Any]:
+    """The messages by their Message-ID: those of two conversations are read in no order."""
+    return {message.native.message_id: message for message in received(events)}
+
+
 async def test_a_mail_its_answer_and_the_answer_to_that_are_one_conversation(tmp_path: Path, mail_server: Any) -> None:
     async with desk_with_a_mailbox(tmp_path, mail_server.port) as desk:
         first = (
@@ -168,3 +177,31 @@ async def test_a_bounce_is_the_failed_delivery_of_our_answer(tmp_path: Path, mai
         assert delivery.conversation_id == message.conversation_id
         assert delivery.delivery.reason.code == "RECIPIENT_NOT_REACHABLE"
         assert delivery.native_id == str(ours["Message-ID"]).strip("<>")
+
+
+async def test_one_mail_to_two_mailboxes_is_one_message_with_two_deliveries(tmp_path: Path, mail_server: Any) -> None:
+    """In one transaction, in two, and by way of another server: nobody is answered twice."""
+    async with desk_with_a_mailbox(tmp_path, mail_server.port) as desk:
+        first = (
+            "From: Ana <ana@example.org>\nTo: help@example.com, sales@example.com\nSubject: Kettle\n"
+            "Date: Mon, 2 Mar 2026 10:00:00 +0000\nMessage-ID: <1@example.org>\n\nWhere?"
+        )
+        await desk.mail(first, to="help@example.com sales@example.com")
+        await desk.mail("Received: from relay.example.net by mx.example.com\n" + first, to="orders@example.com")
+        await desk.mail(first, to="sales@example.com")
+        await desk.mail("From: bob@example.net\nSubject: the last one\nMessage-ID: <2@example.net>\n\nbye")
+        events = await desk.until(lambda events: len(received(events)) == 2)
+
+        message = by_id(events)["1@example.org"]
+        copies = [data for data in of_type(events, "message.delivery") if data.message_id == message.id]
+        from_normalizer = {(data.recipient, data.attributes["channel_account"]) for data in copies}
+        assert message.channel_account_id == "support-mail"
+        assert from_normalizer == {("sales@example.com", "sales-mail"), ("orders@example.com", "sales-mail")}
+        assert {data.delivery.status for data in copies} == {"received"}
+        assert len(of_type(events, "conversation.opened")) == 2
+
+        # Whoever answers to the other mailbox alone is in the same conversation.
+        answer = "From: ana@example.org\nMessage-ID: <3@example.org>\nReferences: <1@example.org>\n\nAny news?"
+        await desk.mail(answer, to="sales@example.com")
+        late = by_id(await desk.until(lambda events: len(received(events)) == 3))["3@example.org"]
+        assert late.conversation_id == message.conversation_id
