@@ -59,7 +59,7 @@ class EmbeddedPublisher:
             return []
         batch = self._prepared(outs)
         with self._quota.taken(len(outs), batch.size):
-            bases = await self._accepted(self._writer.run(lambda txn: txn.append(batch), durable=True))
+            bases = await self._accepted(self._writer.run(lambda txn: txn.append(batch), durable=True, rows=batch.cost))
         return [
             Position(out.topic, tp & PARTITION_MASK, bases[tp] + index)
             for out, (tp, index) in zip(outs, batch.places, strict=True)
@@ -81,7 +81,7 @@ class EmbeddedPublisher:
             txn.append(batch)
 
         with self._quota.taken(len(outs), batch.size):
-            await self._accepted(self._writer.run(move_and_append, durable=True))
+            await self._accepted(self._writer.run(move_and_append, durable=True, rows=batch.cost))
 
     async def cursor(self, source: str) -> bytes | None:
         self._refuse_when_closed()

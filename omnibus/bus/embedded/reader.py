@@ -131,6 +131,10 @@ class Reader:
         """Where every source stands."""
         return dict(self._connection.execute("SELECT source, value FROM cursor ORDER BY source"))
 
+    def members(self) -> list[tuple[str, int]]:
+        """Everybody who takes part, one at least for each running process, and until when (milliseconds) he counts."""
+        return self._all("SELECT owner, until_ms FROM member")
+
     def generations(self) -> dict[int, int]:
         """For every group, a number that changes when its members or leases did."""
         return dict(self._connection.execute("SELECT id, generation FROM grp"))

@@ -225,7 +225,7 @@ class SinkRunner(GroupRunner[SinkPart]):
                 self._commit_failed(part, error)
         if not jobs:
             return
-        outcomes = await self._core.writer.run_all([job for _, job in jobs], durable=True)
+        outcomes = await self._core.writer.run_all([job for _, job in jobs], durable=True, rows=len(jobs))
         for (part, _), outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 self._commit_failed(part, outcome)

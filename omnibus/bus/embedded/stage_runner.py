@@ -29,8 +29,6 @@ from omnibus.stage.step import DATAREF, StepContext, StepResult, datarefs, due_t
 log = structlog.get_logger(__name__)
 _FIRST_GUESS_US = 500.0
 """Assumed cost of a record before one was measured."""
-_TIMERS_PER_STEP = 40
-"""As many as fire within a burst or so; after an outage the input does not wait for all of them."""
 _SWEEP_EVERY_S = 1.0
 _CLOCK_LOOK_S = 0.25
 """With timers set, the clock is looked at this often: it may be stepped, or be a test's."""
@@ -173,13 +171,17 @@ class StageRunner(GroupRunner[StageTask]):
             context = StepContext(
                 task.id, self._spec, task.backing, now_ms, self._tables, bodies, check=self._core.catalog.check
             )
-            step.result = run_step(task.stage, self._spec, context, step.records, due, self._core.dead_letters)
+            # With input waiting, timers have half of the burst: after an outage neither starves the other.
+            share_s = self._core.limits.burst_ms / (2_000 if step.records else 1_000)
+            step.result = run_step(
+                task.stage, self._spec, context, step.records, due, self._core.dead_letters, timers_s=share_s
+            )
             self._sweep(task, step.result.delta, now_ms)
             step.batch = self._core.catalog.prepare(step.result.outs, checked=True)
         except Exception as error:
             self._failed(task, error)
             return False
-        calls = max(1, len(step.records) + len(due))
+        calls = max(1, step.result.processed)
         cost_us = (time.perf_counter() - began) * 1e6 / calls
         self._us_per_record += 0.2 * (cost_us - self._us_per_record)
         return True
@@ -187,7 +189,7 @@ class StageRunner(GroupRunner[StageTask]):
     def _due(self, task: StageTask, now_ms: int) -> Sequence[Timer]:
         if task.next_due is None or task.next_due > now_ms:
             return ()
-        return due_timers(task.backing, now_ms, _TIMERS_PER_STEP)
+        return due_timers(task.backing, now_ms)
 
     def _sweep(self, task: StageTask, delta: dict[bytes, bytes | None], now_ms: int) -> None:
         if time.monotonic() < task.sweep_at:
@@ -243,7 +245,8 @@ class StageRunner(GroupRunner[StageTask]):
 
     async def _commit(self, steps: list[_Step]) -> None:
         """All steps of the round as one job; when one of them is fenced, each for itself."""
-        outcomes = await self._core.writer.run_all([self._job(steps)]) * len(steps)
+        rows = sum(step.batch.cost + len(step.result.delta) for step in steps)
+        outcomes = await self._core.writer.run_all([self._job(steps)], rows=rows) * len(steps)
         if len(steps) > 1 and isinstance(outcomes[0], Fenced):
             # Fenced is certain: nothing was written. Any other failure may hide a commit and is never repeated.
             outcomes = await self._core.writer.run_all([self._job([step]) for step in steps])

@@ -29,6 +29,12 @@ class Batch(msgspec.Struct):
     """For every record, in the order given: its partition number and its index among that partition's rows."""
 
     size: int
+    """Bytes."""
+
+    @property
+    def cost(self) -> int:
+        """How much there is to write, in rows of a usual size."""
+        return len(self.places) + self.size // 4096
 
 
 def merged(batches: Iterable[Batch]) -> Batch:
