@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connectors._shared.chat.reading import Foreign, read
+from connectors._shared.reading import Foreign, read
 from connectors.discord.interactions import AUTOCOMPLETE, COMPONENT, FORM, PING
 from omnibus.errors import InvalidPayload
 

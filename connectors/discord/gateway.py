@@ -15,7 +15,7 @@ from enum import IntEnum
 import msgspec
 import structlog
 
-from connectors._shared.chat.reading import Foreign, Number, read
+from connectors._shared.reading import Foreign, Number, read
 from connectors.discord.answers import answer_to
 from connectors.discord.api import RestApi
 from connectors.discord.channel import DiscordSettings

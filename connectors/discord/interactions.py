@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from connectors._shared.chat.reading import facts, read
+from connectors._shared.reading import facts, read
 from connectors.discord.contents import linked
 from connectors.discord.payload import Component, Data, Input, Interaction, Option
 from connectors.discord.people import nobody, party

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE, facts, read, threads_of
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts, read, threads_of
 from connectors.discord.contents import said_by
 from connectors.discord.interactions import map_interaction
 from connectors.discord.payload import Cleared, Deleted, DeletedMany, Emoji, Frame, Located, Message, Reacted, User

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.chat.reading import Foreign, Number
+from connectors._shared.reading import Foreign, Number
 from connectors.discord.snowflake import Snowflake
 
 

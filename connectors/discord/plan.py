@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.files import addresses, files_of, stored
-from connectors._shared.chat.words import pieces, plain, shortened
+from connectors._shared.files import addresses, files_of, stored
+from connectors._shared.words import pieces, plain, shortened
 from omnibus.errors import Refused
 from omnibus.model.content import Attachment, Choices, Media, Option, Text
 from omnibus.model.entities import Message

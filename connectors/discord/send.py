@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.files import bytes_of, mime_of, safe_name
-from connectors._shared.chat.progress import Progress
+from connectors._shared.files import bytes_of, mime_of, safe_name
+from connectors._shared.progress import Progress
 from connectors.discord.api import RestApi
 from connectors.discord.channel import MAX_FILE_BYTES, DiscordSettings
 from connectors.discord.plan import Post, posts_for

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from connectors._shared.meta.direct.contents import LONGEST_NATIVE_TYPE
 from connectors._shared.meta.direct.mapping import moment
 from connectors._shared.meta.direct.place import Place
-from connectors._shared.meta.reading import AnyId, Foreign, Name, Number, facts
-from connectors._shared.reading import read
+from connectors._shared.meta.reading import AnyId
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, Foreign, Name, Number, facts, read
 from omnibus.channel.events import AnyEvent, Message, Party
 from omnibus.model.base import Timestamp
 from omnibus.model.content import Social, Unsupported

@@ -11,8 +11,8 @@ import msgspec
 
 from connectors._shared.meta.direct import mapping as direct
 from connectors._shared.meta.direct.payload import Change, Entry, Envelope
-from connectors._shared.meta.reading import is_for, threads_of
-from connectors._shared.reading import each, read
+from connectors._shared.meta.reading import is_for
+from connectors._shared.reading import each, read, threads_of
 from connectors.instagram import comments
 from omnibus.channel.events import AnyEvent
 from omnibus.channel.receive import Request
@@ -57,7 +57,7 @@ def addresses(request: Request) -> Sequence[str]:
 def _entries(body: bytes) -> Sequence[Entry]:
     """One envelope, or as the examples for Business Login have it, a list of them."""
     listed = body.lstrip()[:1] == b"["
-    envelopes = read(body, tuple[Envelope, ...], "$") if listed else (read(body, Envelope, "$"),)
+    envelopes = read(body, tuple[Envelope, ...]) if listed else (read(body, Envelope),)
     for envelope in envelopes:
         if envelope.object != OBJECT:
             raise InvalidPayload("object", f"expected {OBJECT}")

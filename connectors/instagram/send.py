@@ -10,7 +10,7 @@ from connectors._shared.meta.direct.place import Place
 from connectors._shared.meta.direct.plan import Piece, direct_pieces, split_by_bytes, tag_of
 from connectors._shared.meta.direct.sending import MetaSending, is_public
 from connectors._shared.meta.graph import GraphApi
-from connectors._shared.meta.plain import plain
+from connectors._shared.words import plain
 from connectors.instagram.channel import API_URL, FACEBOOK_URL, MAX_TEXT_BYTES, InstagramSettings
 from omnibus.channel.send import SenderTools, Sent
 from omnibus.errors import Refused

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE
+from connectors._shared.reading import LONGEST_NATIVE_TYPE
 from connectors.line.payload import Message
 from omnibus.channel.events import Media
 from omnibus.model.content import (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE, at_ms, facts, read, threads_of
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, at_ms, facts, read, threads_of
 from connectors.line.choices import chosen
 from connectors.line.contents import said_by
 from connectors.line.payload import (

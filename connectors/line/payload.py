@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from connectors._shared.chat.reading import Foreign, Milliseconds, Name, Number
+from connectors._shared.reading import Foreign, Milliseconds, Name, Number
 
 Degrees = Annotated[float, Meta(ge=-180, le=180)]
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.files import files_of
-from connectors._shared.chat.progress import Progress
+from connectors._shared.files import files_of
 from connectors._shared.links.links import Links
+from connectors._shared.progress import Progress
 from connectors.line.api import MessagingApi
 from connectors.line.channel import MAX_FILE_BYTES, LineSettings
 from connectors.line.errors import TokenUsed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from connectors._shared.chat.reading import read
+from connectors._shared.reading import read
 from connectors.line.channel import LineSettings
 from connectors.line.payload import Callback
 from omnibus.channel.receive import Answer, Request

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from connectors._shared.meta.direct.contents import LONGEST_NATIVE_TYPE
 from connectors._shared.meta.direct.place import Place
-from connectors._shared.meta.reading import AnyId, Foreign, Name, Number, Seconds, at_seconds, facts
-from connectors._shared.reading import read
+from connectors._shared.meta.reading import AnyId
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, Foreign, Name, Number, Seconds, at_seconds, facts, read
 from omnibus.channel.events import AnyEvent, Deletion, Edit, Media, Message, Party, Reaction
 from omnibus.errors import InvalidPayload
 from omnibus.model.base import Timestamp

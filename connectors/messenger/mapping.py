@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from connectors._shared.meta.direct import mapping as direct
 from connectors._shared.meta.direct.payload import Entry, Envelope
-from connectors._shared.meta.reading import is_for, threads_of
-from connectors._shared.reading import each, read
+from connectors._shared.meta.reading import is_for
+from connectors._shared.reading import each, read, threads_of
 from connectors.messenger import feed
 from omnibus.channel.events import AnyEvent
 from omnibus.channel.receive import Request
@@ -36,7 +36,7 @@ def addresses(request: Request) -> Sequence[str]:
 
 
 def _envelope(body: bytes) -> Envelope:
-    envelope = read(body, Envelope, "$")
+    envelope = read(body, Envelope)
     if envelope.object != OBJECT:
         raise InvalidPayload("object", f"expected {OBJECT}")
     return envelope

@@ -13,7 +13,7 @@ from connectors._shared.meta.direct.plan import Piece, direct_pieces, tag_of
 from connectors._shared.meta.direct.sending import MetaSending, is_public
 from connectors._shared.meta.files import named, reference
 from connectors._shared.meta.graph import GraphApi
-from connectors._shared.meta.plain import plain
+from connectors._shared.words import plain
 from connectors.messenger.channel import API_URL, MAX_TEXT, MessengerSettings
 from omnibus.channel.send import SenderTools, Sent, split_text
 from omnibus.errors import Refused

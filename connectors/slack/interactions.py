@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from connectors._shared.bodies import form_of
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE, facts, read
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts, read
 from connectors.slack.payload import Action, Element, Interaction
 from connectors.slack.people import user_party
 from connectors.slack.place import Place, at, place_of

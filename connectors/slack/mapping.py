@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 
 from connectors._shared.bodies import looks_like_json
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE, facts, read, threads_of
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts, read, threads_of
 from connectors.slack import interactions
 from connectors.slack.contents import content_of
 from connectors.slack.markup import mentions, words

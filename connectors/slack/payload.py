@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.chat.reading import Foreign, Name, Number
+from connectors._shared.reading import Foreign, Name, Number
 from connectors.slack.place import Ts
 
 

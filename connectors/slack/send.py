@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from connectors._shared.chat.files import bytes_of, safe_name
-from connectors._shared.chat.progress import Progress
+from connectors._shared.files import bytes_of, safe_name
+from connectors._shared.progress import Progress
 from connectors.slack.api import WebApi
 from connectors.slack.channel import MAX_FILE_BYTES, SlackSettings
 from connectors.slack.place import Place, place_named

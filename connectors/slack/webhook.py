@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from connectors._shared.bodies import looks_like_json
-from connectors._shared.chat.reading import read
+from connectors._shared.reading import read
 from connectors.slack.channel import SlackSettings
 from connectors.slack.interactions import team_of_form
 from connectors.slack.payload import Envelope

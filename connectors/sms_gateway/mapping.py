@@ -6,12 +6,11 @@ import base64
 import binascii
 from collections.abc import Iterator, Sequence
 
-from connectors._shared.reading import each
+from connectors._shared.reading import MAX_ID_CHARS, each, identifier
 from connectors._shared.sms.alphabets import decoded, from_hex
 from connectors._shared.sms.fields import Fields
 from connectors._shared.sms.numbers import MAX_ADDRESS_CHARS, normalized, party_of, thread_of
 from connectors._shared.sms.parts import fragment_from_header, fragment_of, number_of
-from connectors._shared.sms.reading import MAX_ID_CHARS, identifier
 from connectors._shared.sms.receipts import reason_of, status_of
 from connectors._shared.sms.times import time_or
 from connectors.sms_gateway.presets import OUR_THREAD

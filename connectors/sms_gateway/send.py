@@ -12,11 +12,11 @@ import re2
 
 from connectors._shared.bodies import json_of, looks_like_json
 from connectors._shared.paths import MISSING, find
+from connectors._shared.progress import Progress
 from connectors._shared.sms.alphabets import alphabet_of, encoded, pieces_of
-from connectors._shared.sms.begun import Begun
 from connectors._shared.sms.fields import as_text
 from connectors._shared.sms.numbers import ends_of, is_number
-from connectors._shared.sms.words import plain
+from connectors._shared.words import plain
 from connectors.sms_gateway.mapping import token_of_thread
 from connectors.sms_gateway.presets import OUR_ID, OUR_THREAD, incoming_of, outgoing_of
 from connectors.sms_gateway.settings import GatewaySettings, OutgoingSettings
@@ -46,7 +46,7 @@ class GatewaySender:
         self._tools = tools
         self._settings: GatewaySettings = tools.account.settings
         self._how = outgoing_of(self._settings)
-        self._begun = Begun()
+        self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, Misconfigured."""
@@ -59,7 +59,7 @@ class GatewaySender:
         if not texts:
             raise Refused("UNSUPPORTED_OPERATION", "the message has no words")
         pieces = [self._piece(outbound, text, f"{message.id}.{number}") for number, text in enumerate(texts)]
-        theirs = await self._begun.send(message.id, pieces, self._hand_in)
+        theirs = await self._progress.send(message.id, pieces, self._hand_in)
         ours = [piece.id for piece in pieces if piece.id not in theirs] if self._reports_name_ours() else ()
         return Sent(native_ids=(*theirs, *ours))
 

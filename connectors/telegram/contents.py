@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from connectors.telegram.updates import Contact, FileInfo, Location, Message, User, read
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, read
+from connectors.telegram.updates import Contact, FileInfo, Location, Message, User
 from omnibus.channel.events import Media
 from omnibus.model.base import Attributes
 from omnibus.model.content import (
@@ -28,7 +29,6 @@ from omnibus.model.content import Location as Spot
 FIRST = "0"
 """The place of a message's only attachment."""
 LONGEST_PARAM = 500
-LONGEST_NATIVE_TYPE = 100
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import msgspec
 
+from connectors._shared.reading import read
 from connectors.telegram.contents import full_name, kinds_of, said_by
 from connectors.telegram.place import NOWHERE, Place
 from connectors.telegram.updates import (
@@ -23,7 +24,6 @@ from connectors.telegram.updates import (
     ReactionType,
     ReactionUpdate,
     User,
-    read,
     read_update,
 )
 from omnibus import clock

@@ -8,12 +8,11 @@ https://core.telegram.org/bots/api#inlinekeyboardbutton (callback data of 64 byt
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html.parser import HTMLParser
 
 import msgspec
 
+from connectors._shared.words import pieces, plain, units
 from connectors.telegram.place import Place
-from omnibus.channel.send import split_text
 from omnibus.errors import Refused
 from omnibus.model import content as model
 from omnibus.model.content import Attachment, Content, Location, Option
@@ -53,7 +52,7 @@ def _said(message: Message) -> list[Call]:
             others = [attachment for attachment in message.attachments if attachment.id != named.id]
             return [*_media(content, named), *(_file_call(other) for other in others)]
         case model.Text():
-            calls = _texts(_plain(content))
+            calls = _texts(plain(content))
         case model.Choices():
             calls = _choices(content)
         case Location():
@@ -92,13 +91,7 @@ def _answered(message: Message, place: Place) -> dict[str, object]:
 
 def _texts(text: str) -> list[Call]:
     """A text, in as many messages as it needs; none when it is empty."""
-    # Telegram counts in UTF-16, where an emoji is two; rare enough to simply cut such texts shorter.
-    limit = MAX_TEXT if _units(text) == len(text) else MAX_TEXT // 2
-    return [Call(method="sendMessage", params={"text": piece}) for piece in split_text(text, limit) if piece.strip()]
-
-
-def _units(text: str) -> int:
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+    return [Call(method="sendMessage", params={"text": piece}) for piece in pieces(text, MAX_TEXT)]
 
 
 def _choices(content: model.Choices) -> list[Call]:
@@ -127,31 +120,6 @@ def _location(content: Location) -> Call:
     return Call(method="sendVenue", params={**spot, "title": content.name, "address": content.address or content.name})
 
 
-def _plain(content: model.Text) -> str:
-    """Words without markup: Telegram refuses a whole message for one tag that it does not know."""
-    if content.format != "html":
-        return content.text
-    reader = _Words()
-    reader.feed(content.text)
-    reader.close()
-    return "".join(reader.words).strip()
-
-
-class _Words(HTMLParser):
-    """The words of HTML, a line for each block."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("br", "p", "div", "li", "tr", "h1", "h2", "h3"):
-            self.words.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-
 # --- files --------------------------------------------------------------------------------------
 
 
@@ -166,7 +134,7 @@ def _media(content: model.Media, attachment: Attachment) -> list[Call]:
     """The file with its caption; one too long for a caption follows as a message of its own."""
     call = _file_call(attachment, content)
     caption = content.caption or ""
-    if call.method == "sendSticker" or _units(caption) > MAX_CAPTION:
+    if call.method == "sendSticker" or units(caption) > MAX_CAPTION:
         return [call, *_texts(caption)]
     if not caption:
         return [call]

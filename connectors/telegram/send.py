@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import msgspec
 
+from connectors._shared.files import bytes_of, safe_name
+from connectors._shared.progress import Progress
 from connectors.telegram.api import BotApi, ChatMoved
 from connectors.telegram.channel import TelegramSettings
 from connectors.telegram.place import Place, place_of
 from connectors.telegram.plan import MAX_FILE_BYTES, Call, calls_for
-from omnibus.blobs import BlobMissing, BlobStore
 from omnibus.channel.send import SenderTools, Sent
 from omnibus.errors import InvalidPayload, Refused, TryAgain
 from omnibus.http import Part
 from omnibus.model.content import Attachment
 from omnibus.model.events import Outbound
-
-REMEMBERED = 1_000
-"""Messages sent in part that we keep in mind; beyond it the oldest would begin again."""
 
 
 class _Result(msgspec.Struct, frozen=True):
@@ -40,7 +36,7 @@ class TelegramSender:
         settings: TelegramSettings = tools.account.settings
         self._api = BotApi(tools.http, settings)
         self._blobs = tools.blobs
-        self._begun: OrderedDict[str, list[str]] = OrderedDict()
+        self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, RecipientGone, Misconfigured."""
@@ -49,7 +45,7 @@ class TelegramSender:
             native_ids = await self._say(outbound, place)
         except ChatMoved as moved:
             native_ids = await self._say(outbound, place.moved_to(moved.chat_id))
-        return Sent(native_ids=tuple(native_ids))
+        return Sent(native_ids=native_ids)
 
     async def probe(self) -> str:
         """The bot's name. https://core.telegram.org/bots/api#getme"""
@@ -62,32 +58,26 @@ class TelegramSender:
     async def close(self) -> None:
         return None
 
-    async def _say(self, outbound: Outbound, place: Place) -> list[str]:
+    async def _say(self, outbound: Outbound, place: Place) -> tuple[str, ...]:
         """All pieces that have not been sent yet; what is final for one of them is final for the message."""
-        message = outbound.message
-        calls = calls_for(message, place)
-        done = self._begun.pop(message.id, [])
-        try:
-            for call in calls[len(done) :]:
-                done.append(place.native_id(await self._call(call)))
-        except BaseException:
-            if done:
-                self._remember(message.id, done)
-            raise
-        return done
+        calls = calls_for(outbound.message, place)
 
-    def _remember(self, message_id: str, done: list[str]) -> None:
-        self._begun[message_id] = done
-        while len(self._begun) > REMEMBERED:
-            self._begun.popitem(last=False)
+        async def take(call: Call) -> str:
+            return place.native_id(await self._call(call))
+
+        return await self._progress.send(outbound.message.id, calls, take)
 
     async def _call(self, call: Call) -> int:
-        files = () if call.file is None or call.field is None else (await _part(self._blobs, call.field, call.file),)
+        files = () if call.file is None or call.field is None else (await self._part(call.field, call.file),)
         result = await self._api.call(call.method, call.params, files=files)
         try:
             return msgspec.json.decode(result, type=_Result).message_id
         except msgspec.DecodeError:
             raise TryAgain("Telegram answered with something that is no message") from None
+
+    async def _part(self, field: str, file: Attachment) -> Part:
+        data = await bytes_of(self._blobs, file, MAX_FILE_BYTES)
+        return Part(name=field, value=data, file_name=safe_name(file, field), content_type=file.mime)
 
 
 def _place(outbound: Outbound) -> Place:
@@ -95,22 +85,3 @@ def _place(outbound: Outbound) -> Place:
         return place_of(outbound.conversation.thread_key)
     except InvalidPayload as error:
         raise Refused("RECIPIENT_NOT_REACHABLE", str(error)) from None
-
-
-async def _part(blobs: BlobStore, field: str, attachment: Attachment) -> Part:
-    """The file as a form field. Its size is counted, whatever the attachment says."""
-    ref = attachment.ref
-    data = bytearray()
-    try:
-        async for chunk in blobs.open(ref.uri if ref else ""):
-            data += chunk
-            if len(data) > MAX_FILE_BYTES:
-                raise Refused("MEDIA_TOO_LARGE", f"Telegram takes files of at most {MAX_FILE_BYTES} bytes")
-    except BlobMissing as missing:
-        raise Refused("MEDIA_NOT_REACHABLE", str(missing)) from None
-    return Part(name=field, value=bytes(data), file_name=_file_name(attachment) or field, content_type=attachment.mime)
-
-
-def _file_name(attachment: Attachment) -> str:
-    """A name that fits into a header, whatever somebody called the file."""
-    return "".join("_" if sign in '"\\/' or not sign.isprintable() else sign for sign in attachment.file_name or "")

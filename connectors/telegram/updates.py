@@ -5,23 +5,13 @@ Facts: https://core.telegram.org/bots/api#available-types
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from connectors._shared.reading import Foreign, Name, Number, Seconds, read
 from omnibus.errors import InvalidPayload
-
-T = TypeVar("T")
-
-Number = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-Seconds = Annotated[int, Meta(ge=0, le=253_402_300_799)]
-"""Unix time, up to the year 9999."""
-FileId = Annotated[str, Meta(min_length=1)]
-
-
-class Foreign(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of what Telegram sends: fields it adds later do no harm."""
 
 
 class User(Foreign, frozen=True, kw_only=True):
@@ -43,7 +33,7 @@ class Chat(Foreign, frozen=True, kw_only=True):
 
 
 class PhotoSize(Foreign, frozen=True, kw_only=True):
-    file_id: FileId
+    file_id: Name
     width: Number = 0
     height: Number = 0
     file_size: Number | None = None
@@ -52,14 +42,14 @@ class PhotoSize(Foreign, frozen=True, kw_only=True):
 class FileInfo(Foreign, frozen=True, kw_only=True):
     """What Animation, Audio, Document, Video, VideoNote and Voice have in common."""
 
-    file_id: FileId
+    file_id: Name
     mime_type: str | None = None
     file_name: str | None = None
     file_size: Number | None = None
 
 
 class Sticker(Foreign, frozen=True, kw_only=True):
-    file_id: FileId
+    file_id: Name
     emoji: str | None = None
     is_animated: bool = False
     is_video: bool = False
@@ -305,22 +295,9 @@ class Update(Foreign, frozen=True, kw_only=True):
 
 def read_update(body: bytes) -> Update:
     """Raises InvalidPayload with the path that failed."""
-    fields = read(body, dict[str, msgspec.Raw], "$")
+    fields = read(body, dict[str, msgspec.Raw])
     update_id = read(fields.pop("update_id", msgspec.Raw(b"null")), Number, "update_id")
     parts = {kind: part for kind, part in fields.items() if bytes(part) != b"null"}
     if not parts:
         raise InvalidPayload("$", "expected an update of some kind")
     return Update(update_id=update_id, parts=parts)
-
-
-def read(data: bytes | msgspec.Raw, kind: type[T], path: str) -> T:
-    """`data` as `kind`. Raises InvalidPayload with a path that begins at the update."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except msgspec.ValidationError as error:
-        why, _, where = str(error).partition(" - at `$")
-        raise InvalidPayload(f"{path}{where.rstrip('`')}", why) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidPayload(path, f"expected JSON: {error}"[:200]) from None
-    except RecursionError:
-        raise InvalidPayload(path, "nested too deeply") from None

@@ -8,9 +8,8 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from connectors._shared.reading import read
+from connectors._shared.reading import identifier, read
 from connectors._shared.sms.fields import Fields
-from connectors._shared.sms.reading import identifier
 from connectors.twilio.contents import MAX_URL_CHARS, media_at
 from connectors.twilio.places import Place, party_at, place_of_call
 from omnibus.channel.events import AnyEvent, CallEvent, Message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from connectors._shared.reading import identifier
 from connectors._shared.sms.fields import Fields
-from connectors._shared.sms.reading import identifier
 from connectors.twilio.contents import attributes_of, content_of, media_of, referral_of
 from connectors.twilio.errors import reason_of
 from connectors.twilio.places import Place, party_at, place_of_message, place_of_status

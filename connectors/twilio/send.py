@@ -7,10 +7,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from connectors._shared.sms.begun import Begun
+from connectors._shared.progress import Progress
 from connectors._shared.sms.files import address_of
 from connectors._shared.sms.numbers import SEPARATOR, ends_of
-from connectors._shared.sms.words import plain
+from connectors._shared.words import plain
 from connectors.twilio.api import TwilioApi
 from connectors.twilio.files import secret_of
 from connectors.twilio.places import is_writable
@@ -34,7 +34,7 @@ class TwilioSender:
         self._tools = tools
         self._settings: TwilioSettings = tools.account.settings
         self._api = TwilioApi(tools.http, self._settings)
-        self._begun = Begun()
+        self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, RecipientGone, Misconfigured."""
@@ -42,7 +42,7 @@ class TwilioSender:
         addressed = self._addressed(outbound)
         urls = [await address_of(one, self._tools, secret_of(self._settings)) for one in message.attachments]
         pieces = [[*addressed, *said] for said in _said(message, urls)]
-        return Sent(native_ids=await self._begun.send(message.id, pieces, self._api.create_message))
+        return Sent(native_ids=await self._progress.send(message.id, pieces, self._api.create_message))
 
     async def probe(self) -> str | None:
         """The account's name, when the credentials are right."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE
+from connectors._shared.reading import LONGEST_NATIVE_TYPE
 from connectors.viber.choices import chosen
 from connectors.viber.payload import Contact, Message
 from omnibus.channel.events import Media

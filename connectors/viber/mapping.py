@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from connectors._shared.chat.reading import LONGEST_NATIVE_TYPE, at_ms, facts, read, threads_of
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, at_ms, facts, read, threads_of
 from connectors.viber.contents import said_by
 from connectors.viber.payload import Callback, User
 from omnibus.channel import events

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from connectors._shared.chat.reading import Foreign, Milliseconds, Name, Number
+from connectors._shared.reading import Foreign, Milliseconds, Name, Number
 
 Token = Annotated[int, Meta(ge=0, le=2**63 - 1)] | Name
 """Names a message; a number, and in some places the same number as text."""

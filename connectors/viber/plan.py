@@ -11,8 +11,8 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from connectors._shared.chat.files import files_of, mime_of, safe_name
-from connectors._shared.chat.words import pieces, plain, shortened, units
+from connectors._shared.files import files_of, mime_of, safe_name
+from connectors._shared.words import pieces, plain, shortened, units
 from connectors.viber.choices import tracking_of
 from omnibus.errors import Refused
 from omnibus.model.content import Attachment, Choices, Location, Media, Option, Text

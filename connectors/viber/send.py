@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import msgspec
 
-from connectors._shared.chat.files import files_of
-from connectors._shared.chat.progress import Progress
+from connectors._shared.files import files_of
 from connectors._shared.links.links import Links
+from connectors._shared.progress import Progress
 from connectors.viber.channel import API_URL, MAX_FILE_BYTES, ViberSettings, sender_of
 from connectors.viber.errors import raise_failure
 from connectors.viber.mapping import NOWHERE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.chat.reading import read
+from connectors._shared.reading import read
 from connectors.viber.channel import ViberSettings, sender_of
 from connectors.viber.payload import Callback
 from omnibus.channel.receive import Answer, Request

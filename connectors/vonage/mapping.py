@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from connectors._shared.bodies import body_of, looks_like_json
-from connectors._shared.reading import read
+from connectors._shared.reading import identifier, read
 from connectors._shared.sms.fields import Fields, fields_of
-from connectors._shared.sms.reading import identifier
 from connectors._shared.sms.times import time_or
 from connectors.vonage.contents import said_in
 from connectors.vonage.errors import code_in, reason_of_message

@@ -7,12 +7,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from connectors._shared.reading import Foreign
+
 Coordinate = Annotated[float, Meta(ge=-180, le=180)]
 Count = Annotated[int, Meta(ge=0, le=1_000_000)]
-
-
-class Foreign(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of what Vonage sends: fields it adds later do no harm."""
 
 
 class Linked(Foreign, frozen=True, kw_only=True):

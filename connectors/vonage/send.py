@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from connectors._shared.sms.begun import Begun
+from connectors._shared.progress import Progress
 from connectors._shared.sms.files import address_of
 from connectors._shared.sms.numbers import SEPARATOR
-from connectors._shared.sms.words import plain
+from connectors._shared.words import plain
 from connectors.vonage.credentials import Credentials
 from connectors.vonage.errors import code_in, raise_failure
 from connectors.vonage.files import secret_of
@@ -45,7 +45,7 @@ class VonageSender:
         self._tools = tools
         self._settings: VonageSettings = tools.account.settings
         self._credentials = Credentials(self._settings)
-        self._begun = Begun()
+        self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, RecipientGone, Misconfigured."""
@@ -58,7 +58,7 @@ class VonageSender:
         if ends.channel == "whatsapp" and message.in_reply_to is not None and message.in_reply_to.native_id:
             common["context"] = {"message_uuid": message.in_reply_to.native_id}
         bodies = [{**common, **_on(ends, said)} for said in _said(message, urls)]
-        return Sent(native_ids=await self._begun.send(message.id, bodies, self._hand_in))
+        return Sent(native_ids=await self._progress.send(message.id, bodies, self._hand_in))
 
     async def close(self) -> None:
         return None

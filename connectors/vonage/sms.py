@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from connectors._shared.reading import identifier
 from connectors._shared.sms.fields import Fields
 from connectors._shared.sms.numbers import party_of
 from connectors._shared.sms.parts import fragment_of, number_of
-from connectors._shared.sms.reading import identifier
 from connectors._shared.sms.times import time_or
 from connectors.vonage.errors import reason_of_receipt
 from connectors.vonage.places import thread_on

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from connectors._shared.meta.reading import facts
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts
 from connectors.whatsapp_cloud import payload
 from connectors.whatsapp_cloud.payload import MediaFile, Parts
 from connectors.whatsapp_cloud.vcard import vcard_of
@@ -33,7 +33,6 @@ from omnibus.model.content import (
 
 FIRST = "0"
 """The place of a message's only attachment."""
-LONGEST_NATIVE_TYPE = 100
 MAX_FORM_FIELDS = 200
 _LARGEST = 2**63
 

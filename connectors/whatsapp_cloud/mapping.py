@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
-from connectors._shared.meta.reading import at_seconds, facts, is_for, threads_of
-from connectors._shared.reading import each, read
+from connectors._shared.meta.reading import is_for
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, at_seconds, each, facts, read, threads_of
 from connectors.whatsapp_cloud import payload
-from connectors.whatsapp_cloud.contents import LONGEST_NATIVE_TYPE, said_by
+from connectors.whatsapp_cloud.contents import said_by
 from connectors.whatsapp_cloud.payload import OBJECT, Change, Entry, Envelope, Value
 from connectors.whatsapp_cloud.place import WHATSAPP, Person, Place, person_of
 from connectors.whatsapp_cloud.reports import call, preference, status, user_id_update
@@ -50,7 +50,7 @@ def addresses(request: Request) -> Sequence[str]:
 
 
 def _envelope(body: bytes) -> Envelope:
-    envelope = read(body, Envelope, "$")
+    envelope = read(body, Envelope)
     if envelope.object != OBJECT:
         raise InvalidPayload("object", f"expected {OBJECT}")
     return envelope

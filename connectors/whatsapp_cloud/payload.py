@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.meta.reading import AnyId, Foreign, Name, Number, Seconds
+from connectors._shared.meta.reading import AnyId
+from connectors._shared.reading import Foreign, Name, Number, Seconds
 
 OBJECT = "whatsapp_business_account"
 

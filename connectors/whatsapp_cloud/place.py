@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from connectors._shared.meta.reading import facts
+from connectors._shared.reading import facts
 from connectors.whatsapp_cloud.payload import Contact
 from omnibus.channel.events import Party
 from omnibus.errors import InvalidPayload

@@ -12,7 +12,7 @@ import msgspec
 
 from connectors._shared.meta.choices import cut, numbered
 from connectors._shared.meta.files import file_name, mime_of, named, reference
-from connectors._shared.meta.plain import plain
+from connectors._shared.words import plain
 from connectors.whatsapp_cloud.cards import contacts_of
 from connectors.whatsapp_cloud.place import ACCOUNT, CALLBACK, Place
 from connectors.whatsapp_cloud.template import template_of

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from connectors._shared.meta.reading import at_seconds, facts
-from connectors._shared.reading import read
+from connectors._shared.reading import at_seconds, facts, read
 from connectors.whatsapp_cloud import payload
 from connectors.whatsapp_cloud.errors import reason_of
 from connectors.whatsapp_cloud.payload import Status

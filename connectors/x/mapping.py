@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from connectors._shared.reading import read
 from connectors.x.messages import direct_messages, encrypted, read_marks
-from connectors.x.payloads import Activity, Profile, fields_of, id_of, needed, read
+from connectors.x.payloads import Activity, Profile, fields_of, id_of, needed
 from connectors.x.posts import activity_post, posts
 from connectors.x.said import Told, people_in
 from omnibus.channel import events

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from connectors._shared.reading import read
 from connectors.x.payloads import (
     Attachment,
     ChatMessage,
@@ -19,7 +20,6 @@ from connectors.x.payloads import (
     Raws,
     id_of,
     needed,
-    read,
     time_in,
     time_of,
 )

@@ -8,14 +8,13 @@ https://docs.x.com/x-api/activity/event-payloads
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
+from connectors._shared.reading import read
 from omnibus import clock
 from omnibus.errors import InvalidPayload
-
-T = TypeVar("T")
 
 MAX_ID = 40
 EPOCH_MS = 1_288_834_974_657
@@ -315,25 +314,6 @@ class Activity(Part, frozen=True, kw_only=True):
     includes: Includes = Includes()
 
 
-def read(json: msgspec.Raw | bytes, kind: type[T], path: str) -> T:
-    """The JSON as `kind`. Raises InvalidPayload with the place that failed."""
-    try:
-        return decoder(kind).decode(json)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        why, _, place = str(error).rpartition(" - at `")
-        raise InvalidPayload(f"{path}{place.strip('`').removeprefix('$')}", why or str(error)) from None
-
-
-_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
-
-
-def decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    """Made once for each kind: making one costs more than reading a message."""
-    if kind not in _decoders:
-        _decoders[kind] = msgspec.json.Decoder(kind)
-    return _decoders[kind]
-
-
 def id_of(*given: Id | None) -> str | None:
     """The first id there is, as text. Raises InvalidPayload for one that can be none."""
     for one in given:
@@ -383,4 +363,4 @@ def posted_at(text: str) -> datetime:
 
 def fields_of(body: bytes) -> dict[str, Any]:
     """The top level of a request, its values unread. Raises InvalidPayload."""
-    return read(body, dict[str, msgspec.Raw], "$")
+    return read(body, dict[str, msgspec.Raw])

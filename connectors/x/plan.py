@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html.parser import HTMLParser
 
 import msgspec
 
+from connectors._shared.files import mime_of
+from connectors._shared.words import plain
 from connectors.x.length import MAX_DM, MAX_POST, pieces_of
 from connectors.x.messages import DM
 from connectors.x.posts import PUBLIC
@@ -77,7 +78,7 @@ def _thread(key: str) -> tuple[str, str]:
 def _words(message: Message) -> str:
     match message.content:
         case c.Text() as text:
-            return _plain(text)
+            return plain(text)
         case c.Image() | c.Video():
             return message.content.caption or ""
         case _:
@@ -119,33 +120,3 @@ def category_of(file: Attachment, *, public: bool) -> str | None:
         "video/mp4": "video",
     }.get(mime_of(file))
     return None if kind is None else f"{'tweet' if public else 'dm'}_{kind}"
-
-
-def mime_of(file: Attachment) -> str:
-    """The type without parameters."""
-    return file.mime.partition(";")[0].strip().lower()
-
-
-def _plain(content: c.Text) -> str:
-    """X knows no markup."""
-    if content.format != "html":
-        return content.text
-    reader = _Words()
-    reader.feed(content.text)
-    reader.close()
-    return "".join(reader.words).strip()
-
-
-class _Words(HTMLParser):
-    """The words of HTML, a line for each block."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("br", "p", "div", "li", "tr", "h1", "h2", "h3"):
-            self.words.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)

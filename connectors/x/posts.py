@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from connectors._shared.reading import read
 from connectors.x.payloads import (
     Activity,
     Entities,
@@ -23,7 +24,6 @@ from connectors.x.payloads import (
     id_of,
     needed,
     posted_at,
-    read,
     time_of,
 )
 from connectors.x.said import Told, files_of, user_id_of, words_of

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import msgspec
 
+from connectors._shared.progress import Progress
 from connectors.x.api import XApi
 from connectors.x.plan import Piece, Place, pieces_for, place_of
 from connectors.x.settings import XSettings
@@ -14,9 +14,6 @@ from connectors.x.upload import Uploads
 from omnibus.channel.send import SenderTools, Sent
 from omnibus.errors import Misconfigured
 from omnibus.model.events import Outbound
-
-REMEMBERED = 1_000
-"""Messages sent in part that we keep in mind; beyond it the oldest would begin again."""
 
 
 class _SentMessage(msgspec.Struct, frozen=True):
@@ -43,7 +40,7 @@ class XSender:
         self._settings: XSettings = tools.account.settings
         self._api = XApi(tools.http, self._settings)
         self._uploads = Uploads(self._api, tools.blobs)
-        self._begun: OrderedDict[str, list[str]] = OrderedDict()
+        self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, Misconfigured."""
@@ -63,23 +60,14 @@ class XSender:
 
     async def _send_all(self, message_id: str, pieces: Sequence[Piece], place: Place) -> Sequence[str]:
         """The pieces that have not been sent yet; what is final for one of them is final for the message."""
-        done = self._begun.pop(message_id, [])
-        try:
+        with self._progress.of(message_id) as done:
             for piece in pieces[len(done) :]:
                 if place.post_id is None:
-                    done.append(await self._write(piece, place.user_id))
+                    sent = await self._write(piece, place.user_id)
                 else:
-                    done.append(await self._post(piece, done[-1] if done else place.post_id))
-        except BaseException:
-            if done:
-                self._remember(message_id, done)
-            raise
-        return done
-
-    def _remember(self, message_id: str, done: list[str]) -> None:
-        self._begun[message_id] = done
-        while len(self._begun) > REMEMBERED:
-            self._begun.popitem(last=False)
+                    sent = await self._post(piece, done[-1][0] if done else place.post_id)
+                done.append((sent,))
+        return [native_id for (native_id,) in done]
 
     async def _write(self, piece: Piece, user_id: str) -> str:
         """https://docs.x.com/x-api/direct-messages/create-dm-message-by-participant-id"""

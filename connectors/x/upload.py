@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import msgspec
 
+from connectors._shared.files import mime_of
 from connectors.x.api import XApi
-from connectors.x.plan import category_of, mime_of
+from connectors.x.plan import category_of
 from omnibus.blobs import BlobMissing, BlobStore
 from omnibus.errors import Refused, TryAgain
 from omnibus.http import Part

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from connectors._shared.chat.files import mime_of, reference, safe_name
+from connectors._shared.files import mime_of, reference, safe_name
 from omnibus import clock
 from omnibus.blobs import PREFIX, BlobStore
 from omnibus.channel.declaration import Account

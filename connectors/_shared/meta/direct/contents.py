@@ -8,6 +8,7 @@ from datetime import timedelta
 import msgspec
 
 from connectors._shared.meta.direct.payload import Attachment, Message, Payload
+from connectors._shared.reading import LONGEST_NATIVE_TYPE
 from omnibus.channel.events import Media
 from omnibus.model.base import Timestamp
 from omnibus.model.content import (
@@ -43,7 +44,6 @@ MIMES: Mapping[str, str] = {
 STORY_LIFE = timedelta(hours=24)
 """https://developers.facebook.com/docs/messenger-platform/instagram/features/story-mention"""
 MAX_FILES = 50
-LONGEST_NATIVE_TYPE = 100
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):

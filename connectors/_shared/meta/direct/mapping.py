@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from connectors._shared.meta.direct import payload
-from connectors._shared.meta.direct.contents import LONGEST_NATIVE_TYPE, said_by
+from connectors._shared.meta.direct.contents import said_by
 from connectors._shared.meta.direct.payload import Header, Somebody
 from connectors._shared.meta.direct.place import APP_ID, Place
-from connectors._shared.meta.reading import AnyId, facts
-from connectors._shared.reading import read
+from connectors._shared.meta.reading import AnyId
+from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts, read
 from omnibus import clock
 from omnibus.channel.events import AnyEvent, Deletion, Delivery, Edit, Message, Party, Reaction
 from omnibus.model.base import Attributes, Timestamp

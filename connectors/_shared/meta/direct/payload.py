@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.meta.reading import AnyId, Foreign, Milliseconds, Name, Number
+from connectors._shared.meta.reading import AnyId
+from connectors._shared.reading import Foreign, Milliseconds, Name, Number
 
 
 class Change(Foreign, frozen=True, kw_only=True):

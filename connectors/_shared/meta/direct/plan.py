@@ -14,7 +14,7 @@ from connectors._shared.meta.choices import cut, numbered
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES, MAX_IMAGE_BYTES
 from connectors._shared.meta.direct.place import Place
 from connectors._shared.meta.files import mime_of, named, reference
-from connectors._shared.meta.plain import plain
+from connectors._shared.words import plain
 from omnibus.channel.send import split_text
 from omnibus.errors import Refused
 from omnibus.model import content as model

@@ -11,7 +11,7 @@ from connectors._shared.meta.direct.place import PUBLIC, Place, place_of
 from connectors._shared.meta.direct.plan import Piece
 from connectors._shared.meta.files import part_of
 from connectors._shared.meta.graph import GraphApi
-from connectors._shared.meta.progress import Progress
+from connectors._shared.progress import Progress
 from omnibus.blobs import BlobStore
 from omnibus.channel.send import Sent
 from omnibus.errors import InvalidPayload, Refused, TryAgain

@@ -26,7 +26,7 @@ from omnibus.model.codec import Event
 
 PICTURE = b"\x89PNG\r\n\x1a\n invented"
 CONFIG = """
-bus: embedded:{folder}/data
+bus: {bus}
 blobs: file:{folder}/data/blobs
 http: {{host: 127.0.0.1, port: {port}}}
 log: {{level: error}}
@@ -153,10 +153,16 @@ async def graph() -> AsyncIterator[Graph]:
 
 
 @pytest.fixture
-async def installation(tmp_path: Path, graph: Graph) -> AsyncIterator[Installation]:
+def bus(tmp_path: Path) -> str:
+    """Where the installation's records live."""
+    return f"embedded:{tmp_path}/data"
+
+
+@pytest.fixture
+async def installation(tmp_path: Path, graph: Graph, bus: str) -> AsyncIterator[Installation]:
     port = free_port()
     path = tmp_path / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path, port=port, graph=graph.url))
+    path.write_text(CONFIG.format(folder=tmp_path, port=port, graph=graph.url, bus=bus))
     async with AsyncExitStack() as stack:
         services: Any = await stack.enter_async_context(running(configuration(path), STAGES))
         session = await stack.enter_async_context(ClientSession())

@@ -1,4 +1,4 @@
-"""What text-message channels share: fields, numbers, pieces, words."""
+"""What text-message channels share: fields, numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors._shared.sms.begun import Begun
 from connectors._shared.sms.fields import fields_of, pairs_of
 from connectors._shared.sms.numbers import ends_of, normalized, party_of, thread_of
-from connectors._shared.sms.words import plain
-from omnibus.errors import InvalidPayload, TryAgain
-from omnibus.model.content import Text
+from omnibus.errors import InvalidPayload
 from omnibus.model.raw import RawEvent
 
 
@@ -85,26 +82,3 @@ def test_the_network_vouches_for_numbers_only() -> None:
     assert party_of("EXAMPLE").verified == "none"
     with pytest.raises(InvalidPayload):
         party_of("  ")
-
-
-async def test_only_the_pieces_that_are_missing_are_sent_again() -> None:
-    begun, sent, broken = Begun(), list[str](), {"b"}
-
-    async def send(piece: str) -> str:
-        if piece in broken:
-            raise TryAgain("not now")
-        sent.append(piece)
-        return piece.upper()
-
-    with pytest.raises(TryAgain):
-        await begun.send("m", ["a", "b", "c"], send)
-    broken.clear()
-    assert await begun.send("m", ["a", "b", "c"], send) == ("A", "B", "C")
-    assert sent == ["a", "b", "c"]
-    assert await begun.send("m", ["a"], send) == ("A",), "a message that went out whole is forgotten"
-
-
-def test_a_phone_sees_words_and_no_tags() -> None:
-    html = "<style>p{}</style><p>Dear Ana,</p><p>it is <b>here</b> &amp; waiting<br>now</p>"
-    assert plain(Text(text=html, format="html")) == "Dear Ana,\nit is here & waiting\nnow"
-    assert plain(Text(text="a < b")) == "a < b"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 Piece = TypeVar("Piece")
@@ -19,23 +20,30 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._begun: OrderedDict[str, list[Sequence[str]]] = OrderedDict()
+        self._begun: OrderedDict[str, list[tuple[str, ...]]] = OrderedDict()
 
     async def send(
-        self, message_id: str, pieces: Sequence[Piece], send: Callable[[Piece], Awaitable[Sequence[str]]]
+        self, message_id: str, pieces: Sequence[Piece], send: Callable[[Piece], Awaitable[str | Sequence[str]]]
     ) -> tuple[str, ...]:
         """Send the pieces that have not been sent yet; the native ids of all. Raises what `send` raises."""
+        with self.of(message_id) as done:
+            for piece in pieces[len(done) :]:
+                ids = await send(piece)
+                done.append((ids,) if isinstance(ids, str) else tuple(ids))
+        return tuple(native_id for ids in done for native_id in ids)
+
+    @contextmanager
+    def of(self, message_id: str) -> Iterator[list[tuple[str, ...]]]:
+        """The native ids of each piece that is sent already; what is added is remembered when the block raises."""
         done = self._begun.pop(message_id, [])
         try:
-            for piece in pieces[len(done) :]:
-                done.append(await send(piece))
+            yield done
         except BaseException:
             if done:
                 self._remember(message_id, done)
             raise
-        return tuple(native_id for ids in done for native_id in ids)
 
-    def _remember(self, message_id: str, done: list[Sequence[str]]) -> None:
+    def _remember(self, message_id: str, done: list[tuple[str, ...]]) -> None:
         self._begun[message_id] = done
         while len(self._begun) > REMEMBERED:
             self._begun.popitem(last=False)

@@ -8,11 +8,12 @@ from html.parser import HTMLParser
 from omnibus.channel.send import split_text
 from omnibus.model.content import Text
 
-_BLOCKS = frozenset({"br", "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote"})
+_BLOCKS = frozenset({"p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "ul", "ol"})
+_UNSEEN = frozenset({"script", "style", "head", "template"})
 
 
 def plain(content: Text) -> str:
-    """The words of a text; those of HTML without its tags, a line for each block."""
+    """The words of a text: channels without markup would show the tags of HTML, and some refuse an unknown one."""
     if content.format != "html":
         return content.text
     reader = _Words()
@@ -44,13 +45,21 @@ def shortened(text: str, limit: int) -> str:
 
 
 class _Words(HTMLParser):
+    """The words of HTML, a line for each block."""
+
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.words: list[str] = []
+        self._unseen = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BLOCKS:
+        self._unseen += tag in _UNSEEN
+        if tag == "br" or (tag in _BLOCKS and self.words and not self.words[-1].endswith("\n")):
             self.words.append("\n")
 
+    def handle_endtag(self, tag: str) -> None:
+        self._unseen -= tag in _UNSEEN and self._unseen > 0
+
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if not self._unseen:
+            self.words.append(data)
