@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -34,7 +35,7 @@ def copy(configure: Callable[[], Config], target: str, as_json: bool) -> int:
     """Move an embedded installation to Kafka: records, state, timers, positions, cursors; then read it all back.
 
     Stop Omnibus first. Afterwards put the new address into the configuration and start. The embedded folder stays as it
-    is. The blobs stay where they are.
+    is. The blobs stay where they are. When it was interrupted, run it again: it goes on where it was.
     """
     config = configure()
     if not config.bus.startswith("embedded:") or not is_there(config.bus):
@@ -61,12 +62,16 @@ async def _copy(config: Config, target: str) -> dict[str, Any]:
     await there.open()
     try:
         copying = Copy(reader, there, lambda text: err.print(text, markup=False))
+        began = time.monotonic()
         copied = await copying.run()
         differences = await copying.verify()
+        if not differences:
+            await copying.finish()
+        seconds = round(time.monotonic() - began, 1)
     finally:
         await there.close()
         reader.close()
-    return {**msgspec.structs.asdict(copied), "differences": differences}
+    return {**msgspec.structs.asdict(copied), "differences": differences, "seconds": seconds}
 
 
 def _file_of(bus: str, name: str) -> Path:

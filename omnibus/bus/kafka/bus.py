@@ -129,6 +129,9 @@ class KafkaBus:
         return self._open.admin
 
     async def ensure_topics(self, specs: Sequence[TopicSpec]) -> None:
+        await self._open.wire.refresh()
+        if self._open.unfinished_copy in self._open.wire.topics():
+            raise Misconfigured("bus", "a copy to this cluster was interrupted: run `omnibus bus copy` again")
         await self._open.admin.ensure(specs)
         await self._open.catalog.refresh()
 

@@ -2,6 +2,9 @@
 
 Offsets are not kept: a log that has lost its beginning to retention begins at 0 again. Positions are translated, record
 by record, so that nothing is processed twice and nothing is left out.
+
+A move that was interrupted is begun again and goes on where it was. Until it is finished, a topic of its own says so,
+and nothing else starts there.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from collections.abc import Callable
 import msgspec
 
 from omnibus.bus.embedded.catalog import Topic
+from omnibus.bus.embedded.leases import lease_now_ms
+from omnibus.bus.embedded.owner import is_dead
 from omnibus.bus.embedded.reader import Reader, decode_acked
 from omnibus.bus.embedded.schema import tp_of
 from omnibus.bus.kafka.batches import pack
@@ -21,14 +26,16 @@ from omnibus.bus.kafka.changelog import Changelog, Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.cursors import Cursors
 from omnibus.bus.kafka.produce import Transactions
+from omnibus.bus.kafka.publisher import KafkaPublisher
 from omnibus.bus.kafka.wire import EARLIEST, LATEST, Tp
-from omnibus.bus.port import Out
+from omnibus.bus.port import Out, Record, TopicSpec
 from omnibus.errors import Misconfigured, PublishUnknown
 from omnibus.stage.store.local import LocalStore
 
 _RECORDS = 2_000
 _BYTES = 4 * 1024 * 1024
 _ENTRIES = 2_000
+_EVERYTHING = 1 << 40
 _LAST_KEY = b"\xff" * 64
 
 
@@ -54,11 +61,15 @@ class Copy:
         self.copied = Copied()
 
     async def run(self) -> Copied:
-        """Raises Misconfigured when the target holds records already; PublishUnknown when writing failed: delete the
-        target's topics then, and begin again."""
+        """Raises Misconfigured when the source is running, or the target has been used for anything but this move;
+        PublishUnknown when somebody else writes there: delete the target's topics then, and begin again."""
+        self._refuse_a_running_source()
         topics = [Topic(key, spec) for key, spec in self._source.topics().items()]
-        await self._target.ensure_topics([topic.spec for topic in topics])
-        await self._refuse_a_target_in_use([topic.spec.name for topic in topics])
+        unfinished = self._target.core.unfinished_copy
+        await self._target.admin.ensure(
+            [*(topic.spec for topic in topics), TopicSpec(name=unfinished, partitions=1, retention_ms=None)]
+        )
+        await self._target.topics()
         for topic in topics:
             await self._copy_topic(topic)
         for name, (group, inputs) in self._source.groups().items():
@@ -66,28 +77,56 @@ class Copy:
         await self._copy_cursors()
         return self.copied
 
-    async def _refuse_a_target_in_use(self, names: list[str]) -> None:
-        for name in names:
-            if any(after for _, after in (await self._target.bounds(name)).values()):
-                raise Misconfigured(
-                    "--to", f"{name} has had records there already; copy to an installation not used yet"
-                )
+    async def finish(self) -> None:
+        """Let the target be used; call it once `verify` has found no difference."""
+        await self._target.admin.delete([self._target.core.unfinished_copy])
+
+    def _refuse_a_running_source(self) -> None:
+        if any(until_ms > lease_now_ms() and not is_dead(owner) for owner, until_ms in self._source.members()):
+            raise Misconfigured("bus", "it is in use: stop Omnibus first, what comes in now would be left behind")
 
     async def _copy_topic(self, topic: Topic) -> None:
         self.copied.topics += 1
         publisher = self._target.publisher("copy")
+        bounds = await self._target.bounds(topic.spec.name)
         for partition, (first, _) in self._source.tails(topic.id).items():
-            moved = self._offsets[topic.spec.name, partition] = []
-            at = first
-            while records := self._source.records(topic.spec.name, tp_of(topic.id, partition), at, _RECORDS, _BYTES):
-                outs = [Out(r.topic, r.key, r.value, r.headers, partition, r.ts_ms) for r in records]
-                positions = await publisher.publish(outs)
-                if [place.offset for place in positions] != list(range(len(moved), len(moved) + len(records))):
-                    raise PublishUnknown(f"{topic.spec.name}[{partition}] is being written by somebody else")
-                moved.extend(record.offset for record in records)
-                at = records[-1].offset + 1
-            self.copied.records += len(moved)
-        self._said(f"{topic.spec.name}: {sum(map(len, self._of(topic)))} records")
+            self._offsets[topic.spec.name, partition] = []
+            at = await self._moved_before(topic, partition, first, bounds[partition])
+            await self._copy_partition(publisher, topic, partition, at)
+        count = sum(map(len, self._of(topic)))
+        self.copied.records += count
+        self._said(f"{topic.spec.name}: {count} records")
+
+    async def _copy_partition(self, publisher: KafkaPublisher, topic: Topic, partition: int, at: int) -> None:
+        moved = self._offsets[topic.spec.name, partition]
+        while records := self._source.records(topic.spec.name, tp_of(topic.id, partition), at, _RECORDS, _BYTES):
+            outs = [Out(r.topic, r.key, r.value, r.headers, partition, r.ts_ms) for r in records]
+            positions = await publisher.publish(outs)
+            if [place.offset for place in positions] != list(range(len(moved), len(moved) + len(records))):
+                raise PublishUnknown(f"{topic.spec.name}[{partition}] is being written by somebody else")
+            moved.extend(record.offset for record in records)
+            at = records[-1].offset + 1
+
+    async def _moved_before(self, topic: Topic, partition: int, first: int, there: tuple[int, int]) -> int:
+        """Where to go on: an interrupted move has left the first records of this partition in the target already."""
+        name, (start, end) = topic.spec.name, there
+        moved, at = self._offsets[name, partition], first
+        while len(moved) < end:
+            records = self._source.records(
+                name, tp_of(topic.id, partition), at, min(_RECORDS, end - len(moved)), _BYTES
+            )
+            if not records:
+                raise self._used(name)
+            moved.extend(record.offset for record in records)
+            at = records[-1].offset + 1
+        if await self._differing(topic.id, name, partition, start, end):
+            raise self._used(name)
+        return at
+
+    def _used(self, name: str) -> Misconfigured:
+        return Misconfigured(
+            "--to", f"{name} has had records there already that are not of this copy; copy to an installation not used"
+        )
 
     def _of(self, topic: Topic) -> list[list[int]]:
         return [moved for (name, _), moved in self._offsets.items() if name == topic.spec.name]
@@ -125,7 +164,10 @@ class Copy:
             changelog = Changelog(core.wire, tp, partitions, store, core.limits)
             transactions = Transactions(core.wire, core.transactional_id(name, partition), "copy", core.limits)
             await transactions.fence()
-            await changelog.restore()
+            done_before = await changelog.restore()
+            if done_before and done_before != places:
+                raise Misconfigured("--to", f"{name} has run there already; copy to an installation not used")
+            await self._forget(changelog, transactions)
             count, start = 0, b""
             while True:
                 entries = self._source.state_scan(task, start, _LAST_KEY, _ENTRIES)
@@ -141,6 +183,14 @@ class Copy:
                 start = entries[-1][0] + b"\x00"
         finally:
             store.close()
+
+    async def _forget(self, changelog: Changelog, transactions: Transactions) -> None:
+        """Take back what an interrupted move has left: the source may have lost some of it since."""
+        while stale := changelog.store.scan(b"", None, _ENTRIES):
+            delta: dict[bytes, bytes | None] = {key: None for key, _ in stale}
+            rows = changelog.rows(delta, {})
+            last = await transactions.commit(pack(rows, self._target.core.limits.batch_bytes))
+            changelog.committed(delta, last[changelog.tp])
 
     async def _copy_cursors(self) -> None:
         cursors = Cursors(self._target.core)
@@ -162,18 +212,32 @@ class Copy:
         return wrong
 
     async def _differences(self, topic_id: int, name: str, partition: int) -> int:
-        moved = self._offsets[name, partition]
         tp = (name, partition)
         first = (await self._target.core.wire.offsets([tp], EARLIEST))[tp]
         end = (await self._target.core.wire.offsets([tp], LATEST))[tp]
-        wrong = abs(end - len(moved))
-        at = first
-        while at < end and (there := await self._target.read(name, partition, at, _RECORDS)):
-            for record in there:
-                old = self._source.records(name, tp_of(topic_id, partition), moved[record.offset], 1, 1)[0]
-                same = (old.key, old.value, old.headers, old.ts_ms) == (
-                    record.key, record.value, record.headers, record.ts_ms
-                )  # fmt: skip
-                wrong += not same
-            at = there[-1].offset + 1
+        wrong = abs(end - len(self._offsets[tp]))
+        return wrong + await self._differing(topic_id, name, partition, first, min(end, len(self._offsets[tp])))
+
+    async def _differing(self, topic_id: int, name: str, partition: int, first: int, end: int) -> int:
+        """How many of the target's records from `first` to before `end` are not what the source has in their place.
+        Those that compaction or retention has taken already are not asked for."""
+        moved = self._offsets[name, partition]
+        wrong, at = 0, first
+        while at < end and (read := await self._target.read(name, partition, at, _RECORDS)):
+            there = [record for record in read if record.offset < end]
+            if there:
+                low, high = there[0].offset, there[-1].offset
+                originals = self._source.records(
+                    name, tp_of(topic_id, partition), moved[low], high - low + 1, _EVERYTHING
+                )
+                by_offset = {record.offset: record for record in originals}
+                wrong += sum(not _same(record, by_offset.get(moved[record.offset])) for record in there)
+            at = read[-1].offset + 1
         return wrong
+
+
+def _same(one: Record, other: Record | None) -> bool:
+    """The same record, but for its place."""
+    return other is not None and (one.key, one.value, one.headers, one.ts_ms) == (
+        other.key, other.value, other.headers, other.ts_ms
+    )  # fmt: skip

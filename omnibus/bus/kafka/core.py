@@ -33,8 +33,8 @@ class Core:
         """The consumer group of a stage or sink."""
         return f"{self.application}.{name}"
 
-    def transactional_id(self, name: str, partition: int) -> str:
-        return f"{self.application}.{name}.{partition}"
+    def transactional_id(self, name: str, strand: int) -> str:
+        return f"{self.application}.{name}.{strand}"
 
     def state_topic(self, name: str) -> str:
         """The changelog of a stage or sink."""
@@ -42,6 +42,11 @@ class Core:
 
     def state_file(self, name: str, partition: int) -> Path:
         return self.state_dir / self.application / f"{name}-{partition}.sqlite"
+
+    @property
+    def unfinished_copy(self) -> str:
+        """The topic that is there while `omnibus bus copy` has not finished."""
+        return f"{self.prefix}.copy-unfinished"
 
     async def co_partitioned(self, name: str, inputs: Sequence[str], outputs: Sequence[str] = ()) -> int:
         """The partition count of a group's inputs, its changelog made. Raises TopicMismatch, PublishRejected."""

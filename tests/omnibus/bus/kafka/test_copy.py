@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,14 @@ from omnibus.bus.embedded import EmbeddedBus
 from omnibus.bus.embedded import Limits as EmbeddedLimits
 from omnibus.bus.embedded.reader import Reader
 from omnibus.bus.embedded.schema import FILE
+from omnibus.bus.kafka.batches import pack
+from omnibus.bus.kafka.changelog import Changelog
 from omnibus.bus.kafka.copy import Copy
+from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.port import Bus, Out, Record, StageSpec, StoreSpec, TopicSpec
 from omnibus.errors import Misconfigured
 from omnibus.stage.contract import Ctx, Timer
+from omnibus.stage.store.local import LocalStore
 
 if TYPE_CHECKING:
     from omnibus.bus.kafka import KafkaBus
@@ -92,22 +97,44 @@ async def embedded_installation(folder: Path, due_ms: int) -> None:
     await bus.close()
 
 
-async def test_a_moved_installation_goes_on_where_it_was(make_bus: MakeBus, tmp_path: Path) -> None:
+@contextmanager
+def reading(folder: Path) -> Iterator[Reader]:
+    reader = Reader(folder / "embedded" / FILE)
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+@pytest.fixture
+async def kafka(make_bus: MakeBus) -> AsyncIterator[KafkaBus]:
+    bus = await make_bus()
+    yield bus
+    await bus.admin.delete([spec.name for spec in TOPICS])
+
+
+async def test_a_moved_installation_goes_on_where_it_was(kafka: KafkaBus, tmp_path: Path) -> None:
     due_ms = clock.now_ms() + 8_000
     await embedded_installation(tmp_path / "embedded", due_ms)
-    kafka: KafkaBus = await make_bus()
-    reader = Reader(tmp_path / "embedded" / FILE)
-    try:
+    with reading(tmp_path) as reader:
         copying = Copy(reader, kafka)
         copied = await copying.run()
         assert await copying.verify() == 0
         assert (copied.topics, copied.records, copied.cursors) == (3, 300, 1)
         assert copied.entries == 30, "a count, and a timer in two indexes, for each key"
-        with pytest.raises(Misconfigured, match="had records"):
-            await Copy(reader, kafka).run()
-    finally:
-        reader.close()
+        with pytest.raises(Misconfigured, match="copy to this cluster was interrupted"):
+            await kafka.ensure_topics(TOPICS)
+        await copying.finish()
+        await kafka.ensure_topics(TOPICS)
 
+    await goes_on(kafka, due_ms)
+    used = pytest.raises(Misconfigured, match=r"m\.(in|out) has had records there already")
+    with reading(tmp_path) as reader, used:
+        await Copy(reader, kafka).run()
+
+
+async def goes_on(kafka: KafkaBus, due_ms: int) -> None:
+    """Starts the stage there, writes on, and finds every record counted once and every timer fired once."""
     await kafka.run_stage(SPEC, lambda task: Counting(due_ms)).start()
     assert await kafka.publisher("p").cursor("mailbox") == b"uid 7"
     await publish(kafka, 20, 25)
@@ -122,4 +149,67 @@ async def test_a_moved_installation_goes_on_where_it_was(make_bus: MakeBus, tmp_
     assert len(told) == 10
     for facts in told.values():
         assert facts == [*((str(n), n + 1) for n in range(25)), ("timer", 0)]
-    await kafka.admin.delete([spec.name for spec in TOPICS])
+
+
+async def test_an_interrupted_move_is_begun_again_and_loses_nothing(kafka: KafkaBus, tmp_path: Path) -> None:
+    """It is cut off wherever it says something: after each topic, and after the state."""
+    due_ms = clock.now_ms() + 8_000
+    await embedded_installation(tmp_path / "embedded", due_ms)
+    for cut in range(1, len(TOPICS) + 2):
+        said: list[str] = []
+
+        def say(text: str, cut: int = cut, said: list[str] = said) -> None:
+            said.append(text)
+            if len(said) == cut:
+                raise InterruptedError
+
+        with reading(tmp_path) as reader, pytest.raises(InterruptedError):
+            await Copy(reader, kafka, say).run()
+        with pytest.raises(Misconfigured, match="was interrupted: run `omnibus bus copy` again"):
+            await kafka.ensure_topics(TOPICS)
+    with reading(tmp_path) as reader:
+        copying = Copy(reader, kafka)
+        copied = await copying.run()
+        assert (copied.records, copied.entries, await copying.verify()) == (300, 30, 0)
+        await copying.finish()
+    await goes_on(kafka, due_ms)
+
+
+async def test_what_was_left_by_an_interrupted_move_and_is_gone_now_stays_gone(kafka: KafkaBus, tmp_path: Path) -> None:
+    """The state was half written when the move was cut off; it begins again with exactly what the source has."""
+    await embedded_installation(tmp_path / "embedded", clock.now_ms() + 3_600_000)
+    with reading(tmp_path) as reader:
+        await kafka.admin.ensure(TOPICS)
+        core = kafka.core
+        await core.co_partitioned("counting", ["m.in"])
+        transactions = Transactions(core.wire, core.transactional_id("counting", 0), "copy", core.limits)
+        with closing(LocalStore(tmp_path / "left.sqlite")) as store:
+            changelog = Changelog(core.wire, (core.state_topic("counting"), 0), 4, store, core.limits)
+            await transactions.fence()
+            await changelog.restore()
+            await transactions.commit(pack(changelog.rows({b"\x10of a customer who left": b"1"}, {}), 100_000))
+        copying = Copy(reader, kafka)
+        await copying.run()
+        await copying.finish()
+    with closing(LocalStore(tmp_path / "read.sqlite")) as store:
+        await Changelog(core.wire, (core.state_topic("counting"), 0), 4, store, core.limits).restore()
+        assert store.get(b"\x10of a customer who left") is None
+        assert store.count() > 0
+
+
+async def test_a_running_installation_is_not_moved(kafka: KafkaBus, tmp_path: Path) -> None:
+    bus = EmbeddedBus(tmp_path / "embedded", dead_letters="m.dead")
+    await bus.open()
+    await bus.ensure_topics(TOPICS)
+    await bus.run_stage(SPEC, lambda task: Counting(0)).start()
+    try:
+        with reading(tmp_path) as reader:
+
+            async def takes_part() -> bool:
+                return bool(reader.members())
+
+            await eventually(takes_part)
+            with pytest.raises(Misconfigured, match="it is in use: stop Omnibus first"):
+                await Copy(reader, kafka).run()
+    finally:
+        await bus.close()
