@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -34,34 +33,68 @@ class _Line(msgspec.Struct):
 _line = msgspec.json.Decoder(_Line)
 
 
+_Call = tuple[Sequence[Envelope], asyncio.Future[None]]
+"""Events to write, and the call that waits for them."""
+
+
 class JsonlSink:
-    """One folder of files, written by one process at a time; the disk work happens in a thread."""
+    """One folder of files, written by one process at a time; the disk work happens in a thread.
+
+    Calls that come while a write runs are written together by the next one, with one sync for all of them.
+    """
 
     def __init__(self, tools: SinkTools) -> None:
         self._settings: JsonlSettings = tools.settings
-        # Not an asyncio lock: a cancelled wait would let go of it while the thread still writes.
-        self._lock = threading.Lock()
         self._folder: Folder | None = None
+        self._waiting: list[_Call] = []
+        self._writing: asyncio.Task[None] | None = None
 
     async def deliver(self, events: Sequence[Envelope]) -> Receipt:
-        await asyncio.to_thread(self._write, events)
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((events, written))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_what_waits(), name="jsonl: write")
+        await written
         return Receipt()
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._close)
+        """A write that runs is finished first: its thread cannot be taken back."""
+        if self._writing is not None:
+            await self._writing
+        if self._folder is not None:
+            folder, self._folder = self._folder, None
+            await asyncio.to_thread(folder.close)
 
-    def _close(self) -> None:
-        with self._lock:
-            if self._folder is not None:
-                self._folder.close()
-                self._folder = None
+    async def _write_what_waits(self) -> None:
+        try:
+            while self._waiting:
+                calls, self._waiting = self._waiting, []
+                if not await self._written(calls):
+                    for call in calls:  # so that only those fail whose events are the reason
+                        await self._written([call])
+        finally:
+            self._writing = None
+
+    async def _written(self, calls: Sequence[_Call]) -> bool:
+        """Write the events of some calls and tell them; False, with nobody told, when that failed for several."""
+        try:
+            await asyncio.to_thread(self._write, [event for events, _ in calls for event in events])
+        except Exception as error:
+            if len(calls) > 1:
+                return False
+            if not calls[0][1].done():
+                calls[0][1].set_exception(error)  # its `deliver` raises it
+            return True
+        for _, written in calls:
+            if not written.done():  # a call that was cancelled waits no more
+                written.set_result(None)
+        return True
 
     def _write(self, events: Sequence[Envelope]) -> None:
         try:
-            with self._lock:
-                if self._folder is None:
-                    self._folder = Folder(self._settings)
-                self._folder.append(events)
+            if self._folder is None:
+                self._folder = Folder(self._settings)
+            self._folder.append(events)
         except PermissionError as error:
             raise Misconfigured("folder", f"cannot write to {self._settings.folder}: {error.strerror}") from error
         except OSError as error:

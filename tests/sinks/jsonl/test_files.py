@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from omnibus import clock
@@ -15,7 +18,7 @@ from omnibus.bus.port import Record
 from omnibus.clock import ManualClock
 from omnibus.errors import TryAgain
 from sinks._engine.envelope import Envelope, envelope_of
-from sinks.jsonl.files import Folder
+from sinks.jsonl.files import Folder, JsonlSink
 from sinks.jsonl.sink import JsonlSettings
 
 if TYPE_CHECKING:
@@ -193,3 +196,35 @@ async def test_events_of_a_conversation_stay_in_order(installation: Installation
     for conversation in ("conv_0", "conv_1", "conv_2"):
         of_it = [line["id"] for line in lines_of(tmp_path / "out") if line["subject"] == conversation]
         assert of_it == [f"evt_{conversation}_{number}" for number in range(300) if number % 3 == int(conversation[-1])]
+
+
+def sink(folder: Path) -> JsonlSink:
+    tools: Any = SimpleNamespace(settings=JsonlSettings(folder=folder))
+    return JsonlSink(tools)
+
+
+async def test_calls_that_come_together_are_all_written_in_order(tmp_path: Path) -> None:
+    destination = sink(tmp_path)
+    await asyncio.gather(*(destination.deliver([envelope(n), envelope(n + 1)]) for n in range(0, 40, 2)))
+    await destination.close()
+    assert ids_of(tmp_path) == [f"evt_{n}" for n in range(40)]
+
+
+async def test_an_event_that_cannot_be_written_fails_its_own_call_only(tmp_path: Path) -> None:
+    class Broken(Envelope, frozen=True):
+        def cloudevent(self) -> bytes:
+            raise ValueError("no such event")
+
+    broken = Broken(**msgspec.structs.asdict(envelope(7)))
+    destination = sink(tmp_path)
+    calls = [destination.deliver([envelope(n)]) for n in range(3)] + [destination.deliver([broken])]
+    outcomes = await asyncio.gather(*calls, destination.deliver([envelope(3)]), return_exceptions=True)
+    await destination.close()
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "Receipt",
+        "Receipt",
+        "Receipt",
+        "ValueError",
+        "Receipt",
+    ]
+    assert ids_of(tmp_path) == ["evt_0", "evt_1", "evt_2", "evt_3"]
