@@ -6,6 +6,9 @@ task share one flat, ordered key space: the first byte says which store an entry
 
 from __future__ import annotations
 
+import heapq
+import math
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -22,6 +25,8 @@ DATAREF = "ce_dataref"
 _DUE = b"\x01"  # due time, kind, key -> payload
 _NAMED = b"\x02"  # kind, key -> due time
 _FIRST_STORE = 0x10
+_TIMERS_PER_STEP = 500
+"""As many due timers are looked at for one step; how many of them fire is a question of time."""
 _TTL_BYTES = 4
 
 
@@ -74,8 +79,8 @@ def _timer_of(entry: bytes, payload: bytes) -> Timer:
     return Timer(entry[10 : 10 + size].decode(), entry[10 + size :], int.from_bytes(entry[1:9], "big"), payload)
 
 
-def due_timers(backing: Backing, now_ms: int, limit: int) -> list[Timer]:
-    """The timers due at `now_ms`, in due order, at most `limit` so that input is not starved after an outage."""
+def due_timers(backing: Backing, now_ms: int, limit: int = _TIMERS_PER_STEP) -> list[Timer]:
+    """The timers due at `now_ms`, in due order, at most `limit`."""
     end = _DUE + (now_ms + 1).to_bytes(8, "big")
     return [_timer_of(key, payload) for key, payload in backing.scan(_DUE, end, limit)]
 
@@ -197,6 +202,8 @@ class StepContext:
             for index, store in enumerate(spec.stores)
         }
         self._mark = 0
+        self._due: list[bytes] = []
+        self._horizon = b""
 
     def emit(self, out: Out) -> None:
         if self._check is not None:
@@ -208,8 +215,11 @@ class StepContext:
 
     def timer_set(self, kind: str, key: bytes, due_ms: int, payload: bytes = b"") -> None:
         self.timer_cancel(kind, key)
-        self.overlay.set(_named_key(kind, key), due_ms.to_bytes(8, "big"))
-        self.overlay.set(_due_key(due_ms, kind, key), payload)
+        entry = _due_key(due_ms, kind, key)
+        self.overlay.set(_named_key(kind, key), entry[1:9])
+        self.overlay.set(entry, payload)
+        if entry <= self._horizon:
+            heapq.heappush(self._due, entry)
 
     def timer_cancel(self, kind: str, key: bytes) -> None:
         named = _named_key(kind, key)
@@ -222,6 +232,28 @@ class StepContext:
         """When the timer of that kind and key is due (milliseconds), None when it is not set."""
         due = self.overlay.get(_named_key(kind, key))
         return None if due is None else int.from_bytes(due, "big")
+
+    def ring(self, due: Sequence[Timer]) -> Iterator[Timer]:
+        """Take out the timers of `due` one by one, in due order, at most as many as these.
+
+        One that is cancelled or moved by an earlier one's firing does not come; one that is set by it for a time before
+        the last of `due` comes in its place. What is not asked for stays set.
+        """
+        known = {_due_key(timer.due_ms, timer.kind, timer.key): timer for timer in due}
+        self._due = sorted(known)
+        self._horizon = self._due[-1] if self._due else b""
+        left = len(known)
+        while self._due and left:
+            entry = heapq.heappop(self._due)
+            payload = self.overlay.delta.get(entry, _MISSING)
+            if payload is None or (isinstance(payload, _Missing) and entry not in known):
+                continue  # cancelled, or set by a call that was undone
+            timer = known[entry] if isinstance(payload, _Missing) else _timer_of(entry, payload)
+            self.overlay.set(_named_key(timer.kind, timer.key), None)
+            self.overlay.set(entry, None)
+            left -= 1
+            yield timer
+        self._horizon = b""
 
     def table(self, topic: str) -> ReadTable:
         return self._tables[topic]
@@ -280,19 +312,15 @@ def run_step(
     records: Sequence[Record],
     due: Sequence[Timer],
     dead_letters: str,
+    timers_s: float = math.inf,
 ) -> StepResult:
     """Run due timers, then records, through the stage; a call that raises is undone and dead-lettered.
 
-    Pure but for the stage's own state in `context`. Nothing of the result is visible before the engine commits it.
+    After `timers_s` no further timer begins (one always does): the input has its share of the time, and the others
+    stay set. Pure but for the stage's own state in `context`. Nothing of the result is visible before the engine
+    commits it.
     """
-    for timer in due:
-        context.timer_cancel(timer.kind, timer.key)
-        context.mark()
-        try:
-            stage.fire(timer, context)
-        except Exception as error:
-            context.undo()
-            context.dead_letter(_record_of(timer, context.task), error)
+    fired = _fire(stage, context, due, timers_s)
     for record in records:
         context.mark()
         try:
@@ -305,9 +333,26 @@ def run_step(
         outs=context.outs + dead,
         delta=context.overlay.delta,
         blobs=context.blobs,
-        processed=len(records) + len(due),
+        processed=len(records) + fired,
         dead=dead,
     )
+
+
+def _fire(stage: Stage, context: StepContext, due: Sequence[Timer], seconds: float) -> int:
+    """Fire due timers for about so long; returns how many."""
+    fired = 0
+    ends = time.perf_counter() + seconds
+    for timer in context.ring(due):
+        context.mark()
+        try:
+            stage.fire(timer, context)
+        except Exception as error:
+            context.undo()
+            context.dead_letter(_record_of(timer, context.task), error)
+        fired += 1
+        if time.perf_counter() >= ends:
+            break
+    return fired
 
 
 def _record_of(timer: Timer, task: TaskId) -> Record:

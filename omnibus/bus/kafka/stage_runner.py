@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from omnibus import clock
 from omnibus.blobs import BlobMissing
-from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import size_of
 from omnibus.bus.kafka.group import GroupRunner, Part
 from omnibus.bus.kafka.pace import Pace
+from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.table import Tables
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskId
 from omnibus.errors import Misconfigured
@@ -21,8 +21,6 @@ from omnibus.stage.contract import Stage, Timer
 from omnibus.stage.step import DATAREF, StepContext, StepResult, Sweeper, datarefs, due_timers, next_due_ms, run_step
 
 _FIRST_GUESS_US = 200.0
-_TIMERS_PER_STEP = 40
-"""As many as fire within a burst or so; after an outage the input does not wait for all of them."""
 _SWEEP_EVERY_S = 1.0
 _CLOCK_LOOK_S = 0.25
 """With timers set, the clock is looked at this often: it may be stepped, or be a test's."""
@@ -37,14 +35,13 @@ class StagePart(Part):
     sweeper: Sweeper
     next_due: int | None = None
     sweep_at = 0.0
-    commit_at = 0.0
     idle_since = 0.0
 
     def begin(self, stage: Stage, spec: StageSpec) -> None:
         self.stage = stage
         self.sweeper = Sweeper(spec)
         self.next_due = next_due_ms(self.changelog.store)
-        self.commit_at, self.idle_since = 0.0, time.monotonic()
+        self.idle_since = time.monotonic()
         self.state, self.reason = "ready", None
 
     def take(self, limit: int, most: int) -> list[Record]:
@@ -93,8 +90,11 @@ class StageRunner(GroupRunner[StagePart]):
         self._tables = {name: await self._all_tables.get(name) for name in self._spec.tables}
         await super().start()
 
-    def _new_part(self, partition: int) -> StagePart:
-        return StagePart(self._core, self.name, partition, self._inputs, self._partitions)
+    def _grouped(self, partitions: int) -> Strands:
+        return Strands.of_stage(partitions)
+
+    def _new_part(self, partition: int, strand: Strand) -> StagePart:
+        return StagePart(self._core, self.name, partition, self._inputs, self._partitions, strand)
 
     # --- the life of a task ---------------------------------------------------------------------
 
@@ -106,6 +106,7 @@ class StageRunner(GroupRunner[StagePart]):
         part.follow(places, self._fetcher)
         while not self._stopping:
             part.wake.clear()
+            part.strand.check(part.fence)
             pause = self._pause_s(part)
             if pause is None or pause > 0:
                 await self._wait(part, pause)
@@ -119,7 +120,7 @@ class StageRunner(GroupRunner[StagePart]):
         waiting = part.waiting()
         if waiting:
             part.idle_since = now
-            return 0.0 if waiting >= self._limit() else max(0.0, part.commit_at - now)
+            return 0.0 if waiting >= self._limit() else max(0.0, part.strand.commit_at - now)
         pauses = []
         if part.next_due is not None:
             due_s = (part.next_due - clock.now_ms()) / 1000
@@ -163,14 +164,16 @@ class StageRunner(GroupRunner[StagePart]):
         store = part.changelog.store
         due: Sequence[Timer] = ()
         if part.next_due is not None and part.next_due <= now_ms:
-            due = due_timers(store, now_ms, _TIMERS_PER_STEP)
+            due = due_timers(store, now_ms)
         context = StepContext(part.id, self._spec, store, now_ms, self._tables, bodies, check=self._core.catalog.check)
-        result = run_step(part.stage, self._spec, context, records, due, self._core.dead_letters)
+        # With input waiting, timers have half of the burst: after an outage neither starves the other.
+        share_s = self._core.limits.burst_ms / (2_000 if records else 1_000)
+        result = run_step(part.stage, self._spec, context, records, due, self._core.dead_letters, timers_s=share_s)
         if time.monotonic() >= part.sweep_at:
             part.sweep_at = time.monotonic() + _SWEEP_EVERY_S
             for key in part.sweeper.expired(store, now_ms):
                 result.delta.setdefault(key, None)
-        if calls := len(records) + len(due):
+        if calls := result.processed:
             cost_us = (time.perf_counter() - began) * 1e6 / calls
             self._us_per_record += 0.2 * (cost_us - self._us_per_record)
         return result
@@ -181,10 +184,7 @@ class StageRunner(GroupRunner[StagePart]):
         await self._core.catalog.know({out.topic for out in result.outs})
         rows = self._core.catalog.prepare(result.outs)
         rows += part.changelog.rows(result.delta, positions)
-        began = time.monotonic()
-        part.commit_at = began + self._pace.interval_s
-        last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
-        self._pace.took(time.monotonic() - began)
+        last = await part.strand.commit(part.fence, rows)
         offset = last[part.changelog.tp]
         part.changelog.committed(result.delta, offset)
         part.saved = positions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,12 +54,13 @@ def step(
     *,
     now_ms: int = 1_000_000,
     fire: Callable[[Timer, Ctx], None] = lambda timer, ctx: None,
+    timers_s: float = math.inf,
     **context: Any,
 ) -> StepResult:
     records = [Record("in", 0, n, 0, b"k", value) for n, value in enumerate(values)]
     made = StepContext(TaskId("s", 0), SPEC, backing, now_ms, {}, context.pop("bodies", {}), **context)
     due = due_timers(backing, now_ms, 100)
-    result = run_step(Scripted(process, fire), SPEC, made, records, due, "dead")
+    result = run_step(Scripted(process, fire), SPEC, made, records, due, "dead", timers_s)
     backing.commit(result.delta)
     return result
 
@@ -117,6 +119,90 @@ def test_timers_fire_in_due_order_once_and_may_set_themselves_again() -> None:
     step(backing, process, [], now_ms=1_000_400, fire=fire)
     assert fired == [("a", 1_000_100), ("b", 1_000_200), ("a", 1_000_300)]
     assert dict(backing) == {}
+
+
+def test_a_timer_that_another_cancels_or_moves_in_the_same_step_does_not_fire() -> None:
+    backing = Memory()
+    fired: list[tuple[str, int]] = []
+
+    def process(record: Record, ctx: Ctx) -> None:
+        for number, kind in enumerate(("first", "cancelled", "moved", "last")):
+            ctx.timer_set(kind, b"k", 1_000_100 + number)
+
+    def fire(timer: Timer, ctx: Ctx) -> None:
+        fired.append((timer.kind, timer.due_ms))
+        if timer.kind == "first":
+            ctx.timer_cancel("cancelled", b"k")
+            ctx.timer_set("moved", b"k", 2_000_000)
+
+    step(backing, process)
+    step(backing, process, [], now_ms=1_000_200, fire=fire)
+    assert fired == [("first", 1_000_100), ("last", 1_000_103)]
+    assert next_due_ms(backing) == 2_000_000
+
+
+def test_after_an_outage_timers_fire_in_due_order_with_those_that_the_late_ones_set() -> None:
+    """A warning told late sets the breach, which is late as well: it comes before what was due after it."""
+    backing = Memory()
+    fired: list[tuple[bytes, int]] = []
+
+    def process(record: Record, ctx: Ctx) -> None:
+        ctx.timer_set("warn", b"a", 1_000_100)
+        ctx.timer_set("warn", b"b", 1_000_150)
+        ctx.timer_set("warn", b"c", 1_000_300)
+
+    def fire(timer: Timer, ctx: Ctx) -> None:
+        fired.append((timer.key, timer.due_ms))
+        if timer.kind == "warn" and timer.key != b"c":
+            ctx.timer_set("breach", timer.key, timer.due_ms + 100)
+        if timer.kind == "breach" and timer.key == b"a":
+            ctx.timer_set("undone", b"a", timer.due_ms + 1)
+            raise KeyError("a bug")
+
+    step(backing, process)
+    for _ in range(2):
+        step(backing, process, [], now_ms=2_000_000, fire=fire)
+    assert fired == [
+        (b"a", 1_000_100), (b"b", 1_000_150), (b"a", 1_000_200), (b"b", 1_000_250), (b"c", 1_000_300)
+    ]  # fmt: skip
+    assert dict(backing) == {}
+
+
+def test_timers_leave_time_to_the_input_and_what_did_not_fire_stays_set() -> None:
+    backing = Memory()
+    fired: list[bytes] = []
+    seen: list[bytes | None] = []
+
+    def process(record: Record, ctx: Ctx) -> None:
+        for name in (b"a", b"b", b"c"):
+            ctx.timer_set("t", name, 1_000_100)
+
+    step(backing, process)
+    for _ in range(3):
+        step(
+            backing,
+            lambda record, ctx: seen.append(record.value),
+            now_ms=1_000_200,
+            fire=lambda timer, ctx: fired.append(timer.key),
+            timers_s=0,
+        )
+    assert fired == [b"a", b"b", b"c"]
+    assert seen == [b"v", b"v", b"v"]
+    assert dict(backing) == {}
+
+
+def test_a_timer_that_sets_itself_in_the_past_does_not_hold_up_the_step() -> None:
+    backing = Memory()
+    fired: list[int] = []
+
+    def fire(timer: Timer, ctx: Ctx) -> None:
+        fired.append(timer.due_ms)
+        ctx.timer_set("t", b"k", timer.due_ms)
+
+    step(backing, lambda record, ctx: ctx.timer_set("t", b"k", 1_000_100))
+    step(backing, lambda record, ctx: None, now_ms=1_000_200, fire=fire)
+    assert fired == [1_000_100]
+    assert next_due_ms(backing) == 1_000_100
 
 
 def test_a_store_with_a_ttl_forgets_and_the_sweeper_cleans_up() -> None:
