@@ -12,6 +12,7 @@ import msgspec
 from docs.pages.markdown import NOTICE, REFERENCE, ROOT, code, details, link, settings_of, table, words
 from omnibus.channel.declaration import Channel
 from omnibus.channel.events import Event
+from omnibus.channel.level import FILES, level_of
 from omnibus.channel.registry import discover
 from omnibus.config.fields import duration_words, size_words
 from omnibus.testing.contract import folder_of
@@ -20,7 +21,6 @@ from omnibus.testing.fixtures import RAW, UNIFIED
 FOLDER = REFERENCE / "channels"
 MAX_LINES = 30
 MAX_TEXT = 120
-_FILES = frozenset({"image", "audio", "video", "file", "sticker"})
 
 _INTRO = """# Channels
 
@@ -30,7 +30,7 @@ _INTRO = """# Channels
 | converses | and answers leave through it |
 | complete | and so do files, and what happens to messages later (edits, reactions, delivery reports) is followed |
 
-Every channel of every level keeps the same [contract](../../guide/channel.md#5-run-the-contract). What a channel cannot
+Every channel of every level keeps the same [contract](../../guide/channel.md#the-contract). What a channel cannot
 do is refused before it is sent, with a reason from the [failure vocabulary](../events.md).
 
 """
@@ -68,14 +68,6 @@ def _kind(event: type[Event]) -> str:
     return str(event.__struct_config__.tag)
 
 
-def level_of(channel: Channel) -> str:
-    """How much of a conversation the channel carries."""
-    sends = channel.capabilities.sends
-    if channel.send is None or not sends:
-        return "receives"
-    return "complete" if sends & _FILES and len(channel.emits) > 1 else "converses"
-
-
 def _text_limit(channel: Channel) -> str:
     can = channel.capabilities
     if not can.sends:
@@ -87,7 +79,7 @@ def _text_limit(channel: Channel) -> str:
 
 def _file_limit(channel: Channel) -> str:
     can = channel.capabilities
-    if not can.sends & _FILES:
+    if not can.sends & FILES:
         return "-"
     return ", ".join(f"`{rule.mime}` {size_words(rule.max_bytes)}" for rule in can.attachments) or "any"
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from omnibus.channel.level import level_of
 from omnibus.channel.registry import HOME, discover
 from omnibus.cli.console import counted, err, json_option, out, print_json, print_table, quiet_logs, show
 from omnibus.errors import InvalidPayload, Misconfigured
@@ -38,6 +39,7 @@ def list_channels(as_json: bool) -> None:
         {
             "channel": name,
             "title": one.title,
+            "level": level_of(one),
             "receives": ", ".join(sorted(one.receive)),
             "sends": ", ".join(sorted(one.capabilities.sends)),
             "problem": "",
@@ -45,7 +47,7 @@ def list_channels(as_json: bool) -> None:
         for name, one in found.plugins.items()
     ]
     broken = [
-        {"channel": name, "title": "", "receives": "", "sends": "", "problem": why}
+        {"channel": name, "title": "", "level": "", "receives": "", "sends": "", "problem": why}
         for name, why in found.broken.items()
     ]
     show(rows + broken, as_json, "channels", wide=("sends", "problem"))
@@ -78,6 +80,7 @@ def capabilities_of(one: Channel) -> dict[str, Any]:
     plain = msgspec.to_builtins(one.capabilities)
     plain["emits"] = [str(kind.__struct_config__.tag) for kind in one.emits]
     plain["receives"] = list(one.receive)
+    plain["level"] = level_of(one)
     ordered = {key: value if key == "attachments" else _sorted(value) for key, value in plain.items()}
     return {key: value for key, value in ordered.items() if value not in (None, [], ())}
 
@@ -145,7 +148,7 @@ def _say_what_next(name: str, folder: Path, files: Any) -> None:
     out.print(
         "\nOne check fails: fixtures/place.raw.json is not mapped yet. Make it pass, then put in payloads of yours;"
     )
-    out.print("docs/guide/channel.md goes on from there.")
+    out.print("docs/guide/first-channel.md goes on from there.")
     if elsewhere:
         out.print("\nSo that Omnibus finds it, declare in your pyproject.toml:")
         out.print(f'  [project.entry-points."omnibus.channels"]\n  {name} = "{name}"', style="cyan", markup=False)

@@ -3,13 +3,16 @@
 The mark is in the fence, after the language::
 
     ```sh runnable                               run it; it must end with exit code 0
+    ```sh runnable says="none failed"            and must have said this
+    ```sh runnable fails                         it must end with another exit code
     ```sh runnable background until="is up"      start it, go on when it says so, stop it at the end of the page
     ```yaml runnable file=omnibus.yaml           write it to a file; a configuration is checked
     ```python runnable                           run it with this Python
     ```json runnable                             it must be JSON
+    ```toml runnable file=pyproject.toml         write it; entry points that it declares are there from now on
 
-The blocks of a page share an empty folder, in which ``omnibus`` (and ``.venv/bin/omnibus``) is this one. Port 8080
-stands for a free one.
+Any language may have a file. The blocks of a page share an empty folder, in which ``omnibus`` (and
+``.venv/bin/omnibus``) and ``python`` are these. Port 8080 stands for a free one.
 """
 
 from __future__ import annotations
@@ -20,10 +23,12 @@ import os
 import re
 import shlex
 import sys
+import tomllib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,9 +75,9 @@ class Reader:
         self._port = str(free_port())
         tools = folder / ".venv/bin"
         tools.mkdir(parents=True)
-        script = f'#!/bin/sh\nexec "{sys.executable}" -m omnibus.cli.main "$@"\n'
-        (tools / "omnibus").write_text(script, "utf-8")
-        (tools / "omnibus").chmod(0o755)
+        for name, arguments in (("omnibus", "-m omnibus.cli.main "), ("python", "")):
+            (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n', "utf-8")
+            (tools / name).chmod(0o755)
         self._env = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "NO_COLOR": "1",
                      "OMNIBUS_HTTP__PORT": self._port, "PYTHONPATH": os.pathsep.join(sys.path)}  # fmt: skip
 
@@ -89,22 +94,38 @@ class Reader:
             (self.folder / name).write_text(code, "utf-8")
         match block.language:
             case "sh":
-                await self._run("bash", "-euo", "pipefail", "-c", code)
+                said = await self._run("bash", "-euo", "pipefail", "-c", code, fails="fails" in block.words)
+                expected = block.options.get("says", "")
+                assert expected in said, f"it did not say {expected!r}: {said}"
             case "python":
                 await self._run(sys.executable, "-c", code)
             case "yaml" if name:
                 await self._run("omnibus", "check", "-c", name)
             case "json":
                 json.loads(code)
+            case "toml" if name == "pyproject.toml":
+                self._install(tomllib.loads(code)["project"])
             case language:
                 assert name, f"there is no way to run {language!r}"
         yield
 
-    async def _run(self, *command: str) -> None:
+    def _install(self, project: Mapping[str, Any]) -> None:
+        """What an installation in editable mode leaves behind, as far as it is needed to find entry points."""
+        about = self.folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n", "utf-8")
+        points = ""
+        for group, named in project.get("entry-points", {}).items():
+            points += "\n".join([f"[{group}]", *(f"{name} = {value}" for name, value in named.items())]) + "\n"
+        (about / "entry_points.txt").write_text(points, "utf-8")
+
+    async def _run(self, *command: str, fails: bool = False) -> str:
+        """What it said. Raises AssertionError when it does not end as it should."""
         process = await self._started(*command)
         async with asyncio.timeout(DEADLINE_S):
             said, _ = await process.communicate()
-        assert process.returncode == 0, said.decode()
+        assert (process.returncode != 0) == fails, said.decode()
+        return said.decode()
 
     @asynccontextmanager
     async def _running(self, code: str, until: str) -> AsyncIterator[None]:
@@ -191,6 +212,8 @@ def test_blocks_know_their_place_and_their_marks() -> None:
         ("python runnable", "raise SystemExit('no luck')\n", "no luck"),
         ("yaml runnable file=omnibus.yaml", "chanels: {}\n", "did you mean channels?"),
         ("sh runnable background until=ready", "echo nothing\n", "without saying 'ready'"),
+        ("sh runnable says=one", "echo two\n", "did not say 'one'"),
+        ("sh runnable fails", "echo all is well\n", "all is well"),
         ("perl runnable", "1\n", "no way to run 'perl'"),
     ],
 )

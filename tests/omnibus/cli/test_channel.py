@@ -49,7 +49,9 @@ def pigeon(omnibus: Omnibus, here: Path) -> Iterator[Path]:
 
 def test_every_channel_is_listed(omnibus: Omnibus) -> None:
     rows = json.loads(omnibus("channel", "list", "--json").output)
-    assert {row["channel"] for row in rows} >= {"email", "telegram", "webchat", "webhook"}
+    levels = {row["channel"]: row["level"] for row in rows}
+    assert levels.keys() >= {"email", "telegram", "webchat", "webhook"}
+    assert (levels["telegram"], levels["webhook"]) == ("complete", "converses")
     assert "poll, webhook" in next(
         line for line in omnibus("channel", "list").output.splitlines() if line.startswith("telegram ")
     )
