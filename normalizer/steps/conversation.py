@@ -28,6 +28,9 @@ def continue_or_open(
     thread = work.state.thread(work.scope, thread_key)
     if thread is not None and not is_over(work, thread):
         return thread
+    if thread is not None and not thread.closed:
+        # The thread is the new one's from here on: whoever asks to close this one later would not be heard.
+        _close(work, thread, "inactivity")
     opened = Thread(
         conversation_id=ids.conversation_id(work.scope, thread_key, message_id),
         contact_id=ids.contact_id(sender.id),
@@ -72,10 +75,14 @@ def close(work: Work, request: CloseThread) -> None:
         return
     if thread.convseq != request.convseq:
         return
+    _close(work, thread, request.reason)
+    work.state.keep_thread(work.scope, request.thread, thread)
+
+
+def _close(work: Work, thread: Thread, reason: str) -> None:
     thread.closed = True
     closed = ConversationClosed(
-        conversation_id=thread.conversation_id, at=clock.from_ms(work.received_ms), reason=request.reason
+        conversation_id=thread.conversation_id, at=clock.from_ms(work.received_ms), reason=reason
     )
-    event_id = ids.event_id(work.scope, request.conversation_id, "conversation.closed")
+    event_id = ids.event_id(work.scope, thread.conversation_id, "conversation.closed")
     work.emit(thread, "conversation.closed", event_id, closed, at_ms=work.received_ms)
-    work.state.keep_thread(work.scope, request.thread, thread)

@@ -194,9 +194,19 @@ def test_a_damaged_entry_keeps_the_good_ones_and_dead_letters_the_request(normal
 def test_silence_longer_than_the_window_opens_a_follow_up(normalizer: Normalizer) -> None:
     (opened, *_) = normalizer.receive(message())
     normalizer.wait(timedelta(hours=25))
-    (follow_up, *_) = normalizer.receive(message(native_id="m-2"))
+    (_, follow_up, *_) = normalizer.receive(message(native_id="m-2"))
     assert follow_up.type == "omnibus.conversation.opened.v1"
     assert [related.id for related in follow_up.data.conversation.related] == [opened.subject]
+
+
+def test_a_follow_up_closes_what_it_follows(normalizer: Normalizer) -> None:
+    """The router may ask to close it a moment later, and finds the thread in another conversation's hands."""
+    events = normalizer.receive(message())
+    normalizer.wait(timedelta(hours=25))
+    (closed, opened, *_) = normalizer.receive(message(native_id="m-2"))
+    assert kinds([closed, opened]) == ["conversation.closed", "conversation.opened"]
+    assert (closed.subject, closed.convseq, closed.data.reason) == (events[0].subject, len(events) + 1, "inactivity")
+    assert normalizer.close(events[0].subject, "ana", len(events)) == [], "it was closed once"
 
 
 def test_a_message_within_the_window_stays_in_its_conversation(normalizer: Normalizer) -> None:
