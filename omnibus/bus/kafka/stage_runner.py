@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from omnibus import clock
 from omnibus.blobs import BlobMissing
+from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import size_of
 from omnibus.bus.kafka.group import GroupRunner, Part
 from omnibus.bus.kafka.pace import Pace
-from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.table import Tables
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskId
 from omnibus.errors import Misconfigured
@@ -35,13 +35,14 @@ class StagePart(Part):
     sweeper: Sweeper
     next_due: int | None = None
     sweep_at = 0.0
+    commit_at = 0.0
     idle_since = 0.0
 
     def begin(self, stage: Stage, spec: StageSpec) -> None:
         self.stage = stage
         self.sweeper = Sweeper(spec)
         self.next_due = next_due_ms(self.changelog.store)
-        self.idle_since = time.monotonic()
+        self.commit_at, self.idle_since = 0.0, time.monotonic()
         self.state, self.reason = "ready", None
 
     def take(self, limit: int, most: int) -> list[Record]:
@@ -90,11 +91,8 @@ class StageRunner(GroupRunner[StagePart]):
         self._tables = {name: await self._all_tables.get(name) for name in self._spec.tables}
         await super().start()
 
-    def _grouped(self, partitions: int) -> Strands:
-        return Strands.of_stage(partitions)
-
-    def _new_part(self, partition: int, strand: Strand) -> StagePart:
-        return StagePart(self._core, self.name, partition, self._inputs, self._partitions, strand)
+    def _new_part(self, partition: int) -> StagePart:
+        return StagePart(self._core, self.name, partition, self._inputs, self._partitions)
 
     # --- the life of a task ---------------------------------------------------------------------
 
@@ -106,7 +104,6 @@ class StageRunner(GroupRunner[StagePart]):
         part.follow(places, self._fetcher)
         while not self._stopping:
             part.wake.clear()
-            part.strand.check(part.fence)
             pause = self._pause_s(part)
             if pause is None or pause > 0:
                 await self._wait(part, pause)
@@ -120,7 +117,7 @@ class StageRunner(GroupRunner[StagePart]):
         waiting = part.waiting()
         if waiting:
             part.idle_since = now
-            return 0.0 if waiting >= self._limit() else max(0.0, part.strand.commit_at - now)
+            return 0.0 if waiting >= self._limit() else max(0.0, part.commit_at - now)
         pauses = []
         if part.next_due is not None:
             due_s = (part.next_due - clock.now_ms()) / 1000
@@ -184,7 +181,10 @@ class StageRunner(GroupRunner[StagePart]):
         await self._core.catalog.know({out.topic for out in result.outs})
         rows = self._core.catalog.prepare(result.outs)
         rows += part.changelog.rows(result.delta, positions)
-        last = await part.strand.commit(part.fence, rows)
+        began = time.monotonic()
+        part.commit_at = began + self._pace.interval_s
+        last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
+        self._pace.took(time.monotonic() - began)
         offset = last[part.changelog.tp]
         part.changelog.committed(result.delta, offset)
         part.saved = positions
