@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -56,6 +57,7 @@ def to_ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+@lru_cache(maxsize=4_096)
 def from_ms(ms: int) -> datetime:
     """Aware UTC datetime of milliseconds since the epoch."""
     return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)

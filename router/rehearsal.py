@@ -102,7 +102,7 @@ class Rehearsal:
         """Let time pass, and fire what is due then, and what those timers make due."""
         self.now_ms += int(by.total_seconds() * 1000)
         outs = self.step()
-        while due_timers(self.backing, self.now_ms, 1):
+        while any(due_timers(self.backing, self.now_ms, 1)):
             outs += self.step()
         return outs
 

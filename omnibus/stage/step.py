@@ -10,7 +10,7 @@ import heapq
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,8 +25,9 @@ DATAREF = "ce_dataref"
 _DUE = b"\x01"  # due time, kind, key -> payload
 _NAMED = b"\x02"  # kind, key -> due time
 _FIRST_STORE = 0x10
-_TIMERS_PER_STEP = 500
-"""As many due timers are looked at for one step; how many of them fire is a question of time."""
+_TIMERS_PER_STEP = 1_000
+"""At most as many fire in one step; how many do is a question of time."""
+_TIMERS_AT_ONCE = 64
 _TTL_BYTES = 4
 
 
@@ -79,10 +80,15 @@ def _timer_of(entry: bytes, payload: bytes) -> Timer:
     return Timer(entry[10 : 10 + size].decode(), entry[10 + size :], int.from_bytes(entry[1:9], "big"), payload)
 
 
-def due_timers(backing: Backing, now_ms: int, limit: int = _TIMERS_PER_STEP) -> list[Timer]:
-    """The timers due at `now_ms`, in due order, at most `limit`."""
-    end = _DUE + (now_ms + 1).to_bytes(8, "big")
-    return [_timer_of(key, payload) for key, payload in backing.scan(_DUE, end, limit)]
+def due_timers(backing: Backing, now_ms: int, limit: int = _TIMERS_PER_STEP) -> Iterator[Timer]:
+    """The timers due at `now_ms`, in due order, at most `limit`; looked for as they are asked for."""
+    start, end = _DUE, _DUE + (now_ms + 1).to_bytes(8, "big")
+    while limit > 0:
+        found = backing.scan(start, end, min(limit, _TIMERS_AT_ONCE))
+        for entry, payload in found:
+            yield _timer_of(entry, payload)
+        limit = limit - len(found) if len(found) == _TIMERS_AT_ONCE else 0
+        start = found[-1][0] + b"\x00" if found else end
 
 
 def next_due_ms(backing: Backing) -> int | None:
@@ -202,8 +208,8 @@ class StepContext:
             for index, store in enumerate(spec.stores)
         }
         self._mark = 0
-        self._due: list[bytes] = []
-        self._horizon = b""
+        self._ringing = False
+        self._set: list[bytes] = []
 
     def emit(self, out: Out) -> None:
         if self._check is not None:
@@ -218,8 +224,8 @@ class StepContext:
         entry = _due_key(due_ms, kind, key)
         self.overlay.set(_named_key(kind, key), entry[1:9])
         self.overlay.set(entry, payload)
-        if entry <= self._horizon:
-            heapq.heappush(self._due, entry)
+        if self._ringing and due_ms <= self.now_ms:
+            heapq.heappush(self._set, entry)
 
     def timer_cancel(self, kind: str, key: bytes) -> None:
         named = _named_key(kind, key)
@@ -233,27 +239,31 @@ class StepContext:
         due = self.overlay.get(_named_key(kind, key))
         return None if due is None else int.from_bytes(due, "big")
 
-    def ring(self, due: Sequence[Timer]) -> Iterator[Timer]:
-        """Take out the timers of `due` one by one, in due order, at most as many as these.
+    def ring(self, due: Iterable[Timer]) -> Iterator[Timer]:
+        """Take out the timers of `due`, which are in due order, one by one.
 
         One that is cancelled or moved by an earlier one's firing does not come; one that is set by it for a time before
         the last of `due` comes in its place. What is not asked for stays set.
         """
-        known = {_due_key(timer.due_ms, timer.kind, timer.key): timer for timer in due}
-        self._due = sorted(known)
-        self._horizon = self._due[-1] if self._due else b""
-        left = len(known)
-        while self._due and left:
-            entry = heapq.heappop(self._due)
-            payload = self.overlay.delta.get(entry, _MISSING)
-            if payload is None or (isinstance(payload, _Missing) and entry not in known):
-                continue  # cancelled, or set by a call that was undone
-            timer = known[entry] if isinstance(payload, _Missing) else _timer_of(entry, payload)
+        self._ringing = True
+        for timer in due:
+            entry = _due_key(timer.due_ms, timer.kind, timer.key)
+            while self._set and self._set[0] < entry:
+                yield from self._taken(heapq.heappop(self._set), None)
+            yield from self._taken(entry, timer)
+        self._ringing = False
+
+    def _taken(self, entry: bytes, timer: Timer | None) -> Iterator[Timer]:
+        """The timer of an entry, no longer set; none when it was not set any more."""
+        payload = self.overlay.delta.get(entry, _MISSING)
+        if isinstance(payload, bytes):
+            timer = _timer_of(entry, payload)
+        elif payload is None:
+            timer = None
+        if timer is not None:
             self.overlay.set(_named_key(timer.kind, timer.key), None)
             self.overlay.set(entry, None)
-            left -= 1
             yield timer
-        self._horizon = b""
 
     def table(self, topic: str) -> ReadTable:
         return self._tables[topic]
@@ -310,7 +320,7 @@ def run_step(
     spec: StageSpec,
     context: StepContext,
     records: Sequence[Record],
-    due: Sequence[Timer],
+    due: Iterable[Timer],
     dead_letters: str,
     timers_s: float = math.inf,
 ) -> StepResult:
@@ -338,7 +348,7 @@ def run_step(
     )
 
 
-def _fire(stage: Stage, context: StepContext, due: Sequence[Timer], seconds: float) -> int:
+def _fire(stage: Stage, context: StepContext, due: Iterable[Timer], seconds: float) -> int:
     """Fire due timers for about so long; returns how many."""
     fired = 0
     ends = time.perf_counter() + seconds
@@ -350,7 +360,7 @@ def _fire(stage: Stage, context: StepContext, due: Sequence[Timer], seconds: flo
             context.undo()
             context.dead_letter(_record_of(timer, context.task), error)
         fired += 1
-        if time.perf_counter() >= ends:
+        if fired >= _TIMERS_PER_STEP or time.perf_counter() >= ends:
             break
     return fired
 

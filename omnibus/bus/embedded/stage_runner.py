@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -186,7 +186,7 @@ class StageRunner(GroupRunner[StageTask]):
         self._us_per_record += 0.2 * (cost_us - self._us_per_record)
         return True
 
-    def _due(self, task: StageTask, now_ms: int) -> Sequence[Timer]:
+    def _due(self, task: StageTask, now_ms: int) -> Iterable[Timer]:
         if task.next_due is None or task.next_due > now_ms:
             return ()
         return due_timers(task.backing, now_ms)

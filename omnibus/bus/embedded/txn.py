@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,8 +15,9 @@ Row = tuple[int, bytes | None, bytes | None, bytes | None]
 """ts_ms, key, value, encoded headers."""
 
 T = TypeVar("T")
-_FORGET_AT_ONCE = 16
-_FORGET = f"DELETE FROM st WHERE task=? AND k IN ({','.join('?' * _FORGET_AT_ONCE)})"  # noqa: S608  # marks only
+_AT_ONCE = 16
+_MARKS = ",".join("?" * _AT_ONCE)
+_DELETE_OLD = "DELETE FROM rec WHERE id IN (SELECT id FROM latest WHERE topic=? AND part=? AND key IN ({}))"
 _decode_pairs = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
@@ -86,12 +87,14 @@ class Txn:
     def _supersede(self, tp: int, first: int, rows: list[Row]) -> None:
         """A newer record of a key takes the place of the older one."""
         topic, part = tp >> PARTITION_BITS, tp & PARTITION_MASK
-        run = self.connection.execute
-        for i, (_, key, _, _) in enumerate(rows):
-            old = run("SELECT id FROM latest WHERE topic=? AND key=? AND part=?", (topic, key, part)).fetchone()
-            if old is not None:
-                run("DELETE FROM rec WHERE id=?", old)
-            run("INSERT OR REPLACE INTO latest VALUES(?,?,?,?)", (topic, key, part, first + i))
+        newest = {row[1]: first + i for i, row in enumerate(rows)}
+        if len(newest) < len(rows):
+            kept = set(newest.values())
+            passed = [first + i for i in range(len(rows)) if first + i not in kept]
+            self._for_some("DELETE FROM rec WHERE id IN ({})", (), passed)
+        self._for_some(_DELETE_OLD, (topic, part), list(newest))
+        now = [(topic, key, part, row_id) for key, row_id in newest.items()]
+        run_for_rows(self.connection, "INSERT OR REPLACE INTO latest VALUES {}", "(?,?,?,?)", now)
 
     def apply_state(self, deltas: Mapping[int, Mapping[bytes, bytes | None]]) -> None:
         """Write the state changes of some tasks; None deletes."""
@@ -103,10 +106,15 @@ class Txn:
         run_for_rows(self.connection, upsert, "(?,?,?)", puts)
 
     def _forget(self, task: int, keys: list[bytes]) -> None:
-        for at in range(0, len(keys), _FORGET_AT_ONCE):
-            some = keys[at : at + _FORGET_AT_ONCE]
-            # Filled up with the last one: one text of the statement for any number of keys.
-            self.connection.execute(_FORGET, (task, *some, *some[-1:] * (_FORGET_AT_ONCE - len(some))))
+        self._for_some("DELETE FROM st WHERE task=? AND k IN ({})", (task,), keys)
+
+    def _for_some(self, sql: str, before: tuple[int, ...], values: list[Any]) -> None:
+        """Run `sql` with its ``{}`` replaced by marks for some of the values at a time."""
+        sql = sql.format(_MARKS)
+        for at in range(0, len(values), _AT_ONCE):
+            some = values[at : at + _AT_ONCE]
+            # Filled up with the last one: one text of the statement for any number of values.
+            self.connection.execute(sql, (*before, *some, *some[-1:] * (_AT_ONCE - len(some))))
 
     def move(self, group: int, moves: Sequence[tuple[int, int, bytes | None]]) -> None:
         """Set positions of a group: partition, offset, and the acknowledgements beyond it (sinks only)."""
