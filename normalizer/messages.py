@@ -36,7 +36,7 @@ def on_message(work: Work, mapped: Message) -> bool:
     thread_key = thread_of(work, mapped, message_id, sender.id)
     thread = continue_or_open(work, mapped, message_id, native, thread_key, customer)
     introduce(work, thread, customer)
-    message = _unified(work, mapped, message_id, thread, sender)
+    message = _unified(work, mapped, message_id, native, thread, sender)
     _emit_message(work, thread, message, sender, event_id, "derived" if mapped.native_id is None else None)
     thread.last_at = max(thread.last_at, work.received_ms)
     work.state.keep_thread(work.scope, thread_key, thread)
@@ -65,11 +65,13 @@ def _emit_message(
         work.emit(thread, "message.received", event_id, received, at_ms=at_ms, id_quality=quality, headers=headers)
 
 
-def _unified(work: Work, mapped: Message, message_id: str, thread: Thread, sender: ChannelIdentity) -> entities.Message:
+def _unified(
+    work: Work, mapped: Message, message_id: str, native: str, thread: Thread, sender: ChannelIdentity
+) -> entities.Message:
     attachments = attachments_of(work, mapped, message_id)
     content = _bounded(content_of(work, mapped, attachments), work.policy.text_max_chars)
     attributes = dict(mapped.attributes)
-    if mapped.native_id is not None and message_id != ids.message_id(work.scope, mapped.native_id):
+    if mapped.native_id is not None and native != mapped.native_id:
         attributes["id_of_another"] = True
     if mapped.direction == "inbound" and loop_suspected(work, thread):
         attributes[MARK] = True

@@ -22,9 +22,13 @@ from omnibus.model.events import COMMANDS, DATA, INTERNAL
 M = TypeVar("M", bound=Model)
 
 JSON_TYPE = b"application/json"
+_SPEC_VERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", JSON_TYPE)
 _ENCODER = msgspec.json.Encoder()
 _TYPES: dict[str, type[Model]] = {**DATA, **COMMANDS, **INTERNAL}
-_SCHEMAS = {name: f"urn:omnibus:schema:{name}".encode() for name in _TYPES}
+_OF_TYPE = {
+    name: (("ce_type", name.encode()), ("ce_dataschema", f"urn:omnibus:schema:{name}".encode())) for name in _TYPES
+}
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -62,16 +66,18 @@ def rfc3339(ms: int) -> bytes:
 
 def headers_of(event: Event) -> Headers:
     """The record headers of an event."""
+    subject = event.subject.encode()
+    kind, schema = _OF_TYPE[event.type]
     headers = [
-        ("ce_specversion", b"1.0"),
+        _SPEC_VERSION,
         ("ce_id", event.id.encode()),
         ("ce_source", event.source.encode()),
-        ("ce_type", event.type.encode()),
-        ("ce_subject", event.subject.encode()),
+        kind,
+        ("ce_subject", subject),
         ("ce_time", rfc3339(event.time)),
-        ("ce_dataschema", _SCHEMAS[event.type]),
-        ("ce_partitionkey", event.subject.encode()),
-        ("content-type", JSON_TYPE),
+        schema,
+        ("ce_partitionkey", subject),
+        _CONTENT_TYPE,
         ("ce_origin", event.origin.encode()),
     ]
     if event.recordedtime is not None:

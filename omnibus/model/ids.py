@@ -12,9 +12,20 @@ from hashlib import blake2b
 
 def derive(prefix: str, *parts: str | int | None) -> str:
     """An id of 32 hexadecimal digits behind `prefix`, a function of `parts` alone; None differs from ''."""
-    framed = "".join(["~" if part is None else f"{len(text := str(part))}:{text}" for part in parts])
-    digest = blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=16, person=prefix.encode()[:16])
+    framed = ""
+    for part in parts:
+        if part is None:
+            framed += "~"
+        else:
+            text = part if type(part) is str else str(part)
+            framed += f"{len(text)}:{text}"
+    digest = blake2b(framed.encode("utf-8", "surrogatepass"), digest_size=16, person=_person(prefix))
     return f"{prefix}_{digest.hexdigest()}"
+
+
+@lru_cache(maxsize=64)
+def _person(prefix: str) -> bytes:
+    return prefix.encode()[:16]
 
 
 def event_id(account: str, native_id: str, kind: str, revision: str | int = 0) -> str:
