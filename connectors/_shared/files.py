@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from omnibus.blobs import BlobMissing, BlobStore
 from omnibus.errors import Refused
+from omnibus.http import Part
 from omnibus.model.content import Attachment, AttachmentRef, Media
 from omnibus.model.entities import Message
 
@@ -19,10 +20,16 @@ def files_of(message: Message) -> tuple[Attachment, ...]:
     """
     if not isinstance(message.content, Media):
         return message.attachments
-    named = [one for one in message.attachments if one.id == message.content.attachment_id]
-    if not named:
-        raise Refused("MEDIA_NOT_REACHABLE", "the message names an attachment that it does not have")
-    return (named[0], *(one for one in message.attachments if one is not named[0]))
+    first = named(message, message.content.attachment_id)
+    return (first, *(one for one in message.attachments if one is not first))
+
+
+def named(message: Message, attachment_id: str) -> Attachment:
+    """The attachment a content names. Raises Refused when the message has none of that name."""
+    for attachment in message.attachments:
+        if attachment.id == attachment_id:
+            return attachment
+    raise Refused("MEDIA_NOT_REACHABLE", "the message names an attachment that it does not have")
 
 
 def stored(files: Iterable[Attachment]) -> list[Attachment]:
@@ -63,6 +70,12 @@ async def bytes_of(blobs: BlobStore, attachment: Attachment, max_bytes: int) -> 
     except BlobMissing as missing:
         raise Refused("MEDIA_NOT_REACHABLE", str(missing)) from None
     return bytes(data)
+
+
+async def part_of(blobs: BlobStore, field: str, attachment: Attachment, max_bytes: int) -> Part:
+    """The stored file as a field of a form. Raises Refused."""
+    data = await bytes_of(blobs, attachment, max_bytes)
+    return Part(name=field, value=data, file_name=safe_name(attachment, field), content_type=mime_of(attachment))
 
 
 def safe_name(attachment: Attachment, otherwise: str = "file") -> str:

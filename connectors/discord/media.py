@@ -7,10 +7,10 @@ https://docs.discord.com/developers/reference#signed-attachment-cdn-urls
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
 import msgspec
 
+from connectors._shared.media import about_a_file, downloaded
 from connectors.discord.api import RestApi
 from connectors.discord.channel import DiscordSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -57,27 +57,15 @@ class DiscordMedia:
         if found is None:
             raise Refused("MEDIA_NOT_REACHABLE", "not a file of Discord")
         file = await self._file(found["channel"], found["message"], found["file"])
-        return MediaContent(chunks=self._chunks(file.url), mime=file.content_type, file_name=file.filename)
+        # The address proves itself: our token stays with us.
+        chunks = downloaded(self._http, file.url, max_bytes=MAX_BYTES, allow_private=self._api.allow_private)
+        return MediaContent(chunks=chunks, mime=file.content_type, file_name=file.filename)
 
     async def _file(self, channel: str, message_id: str, file_id: str) -> _File:
-        try:
+        with about_a_file():
             message = await self._api.get(f"/channels/{channel}/messages/{message_id}", _Message)
-        except Refused as refusal:
-            raise Refused("MEDIA_NOT_REACHABLE", refusal.reason, native_code=refusal.native_code) from None
         forwarded = [file for each in message.message_snapshots or () for file in each.message.attachments]
         for file in (*message.attachments, *forwarded):
             if file.id == file_id:
                 return file
         raise Refused("MEDIA_NOT_REACHABLE", "the message no longer has this file")
-
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
-        """The address proves itself: our token stays with us."""
-        try:
-            async with self._http.stream(
-                url, max_bytes=MAX_BYTES, allow_private=self._api.allow_private, follow=0
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            code = refusal.code if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-            raise Refused(code, refusal.reason, native_code=refusal.native_code) from None

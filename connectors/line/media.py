@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import msgspec
 
+from connectors._shared.media import about_a_file, downloaded
 from connectors.line.api import MessagingApi
 from connectors.line.channel import LineSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -43,33 +43,19 @@ class LineMedia:
             raise Refused("MEDIA_NOT_REACHABLE", "not a file of LINE")
         if found["kind"] in PREPARED:
             await self._expect_prepared(found["id"])
-        return MediaContent(chunks=self._chunks(found["id"]))
+        chunks = downloaded(
+            self._http,
+            self._api.file_url(found["id"]),
+            max_bytes=MAX_BYTES,
+            headers=self._api.headers,
+            allow_private=self._api.private_data,
+        )
+        return MediaContent(chunks=chunks)
 
     async def _expect_prepared(self, message_id: str) -> None:
-        try:
+        with about_a_file():
             state = await self._api.about_file(f"/v2/bot/message/{message_id}/content/transcoding", _Transcoding)
-        except Refused as refusal:
-            raise _as_media(refusal) from None
         if state.status == "processing":
             raise TryAgain("LINE is still preparing the file", after=SOON)
         if state.status == "failed":
             raise Refused("MEDIA_NOT_REACHABLE", "LINE could not prepare the file")
-
-    async def _chunks(self, message_id: str) -> AsyncIterator[bytes]:
-        try:
-            async with self._http.stream(
-                self._api.file_url(message_id),
-                max_bytes=MAX_BYTES,
-                headers=self._api.headers,
-                allow_private=self._api.private_data,
-                follow=0,
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
-
-
-def _as_media(refusal: Refused) -> Refused:
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from connectors._shared.files import named, reference
 from connectors._shared.meta.direct.errors import SEND_API
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES
 from connectors._shared.meta.direct.mapping import METADATA
 from connectors._shared.meta.direct.place import Place
 from connectors._shared.meta.direct.plan import Piece, direct_pieces, tag_of
 from connectors._shared.meta.direct.sending import MetaSending, is_public
-from connectors._shared.meta.files import named, reference
 from connectors._shared.meta.graph import GraphApi
 from connectors._shared.words import plain
 from connectors.messenger.channel import API_URL, MAX_TEXT, MessengerSettings

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import msgspec
 
+from connectors._shared.media import about_a_file, downloaded
 from connectors.slack.api import WebApi
 from connectors.slack.channel import SlackSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -47,7 +47,15 @@ class SlackMedia:
         url = file.url_private_download or file.url_private or ""
         if not self._is_slacks(url):
             raise Refused("MEDIA_NOT_REACHABLE", "Slack gives no address of its own for this file")
-        return MediaContent(chunks=self._chunks(url), mime=file.mimetype, file_name=file.name)
+        # Slack answers strangers with a page to log in at: a redirect is a refusal.
+        chunks = downloaded(
+            self._http,
+            url,
+            max_bytes=MAX_BYTES,
+            headers=self._api.headers,
+            allow_private=self._api.allow_private,
+        )
+        return MediaContent(chunks=chunks, mime=file.mimetype, file_name=file.name)
 
     def _is_slacks(self, url: str) -> bool:
         """Our token goes to Slack and to nobody else: files may be kept elsewhere."""
@@ -55,19 +63,5 @@ class SlackMedia:
         return host.endswith(HOSTS) or host == urlsplit(self._api.url).hostname
 
     async def _file(self, file_id: str) -> _File:
-        try:
+        with about_a_file():
             return (await self._api.form("files.info", {"file": file_id}, _Info)).file
-        except Refused as refusal:
-            raise Refused("MEDIA_NOT_REACHABLE", refusal.reason, native_code=refusal.native_code) from None
-
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
-        """Slack answers strangers with a page to log in at: a redirect is a refusal."""
-        try:
-            async with self._http.stream(
-                url, max_bytes=MAX_BYTES, headers=self._api.headers, allow_private=self._api.allow_private, follow=0
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            code = refusal.code if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-            raise Refused(code, refusal.reason, native_code=refusal.native_code) from None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import msgspec
 
+from connectors._shared.media import about_a_file, downloaded
 from connectors.telegram.api import BotApi
 from connectors.telegram.channel import TelegramSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -33,24 +32,13 @@ class TelegramMedia:
         if ref.scheme != "native":
             raise Refused("MEDIA_NOT_REACHABLE", "not a file id of Telegram")
         path = _path(await self._file(ref.uri))
-        return MediaContent(chunks=self._chunks(path), file_name=path.rpartition("/")[2] or None)
+        url = self._api.file_url(path)
+        chunks = downloaded(self._http, url, max_bytes=MAX_BYTES, allow_private=self._api.allow_private)
+        return MediaContent(chunks=chunks, file_name=path.rpartition("/")[2] or None)
 
     async def _file(self, file_id: str) -> msgspec.Raw:
-        try:
+        with about_a_file():
             return await self._api.call("getFile", {"file_id": file_id})
-        except Refused as refusal:
-            raise _as_media(refusal) from None
-
-    async def _chunks(self, path: str) -> AsyncIterator[bytes]:
-        url = self._api.file_url(path)
-        try:
-            async with self._http.stream(
-                url, max_bytes=MAX_BYTES, allow_private=self._api.allow_private, follow=0
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
 
 
 def _path(result: msgspec.Raw) -> str:
@@ -64,8 +52,3 @@ def _path(result: msgspec.Raw) -> str:
     if path.startswith("/") or ".." in path.split("/"):
         raise Misconfigured("api_url", "the Bot API server runs in local mode; start it without --local")
     return path
-
-
-def _as_media(refusal: Refused) -> Refused:
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.files import bytes_of, safe_name
+from connectors._shared.files import part_of
 from connectors._shared.progress import Progress
 from connectors.telegram.api import BotApi, ChatMoved
 from connectors.telegram.channel import TelegramSettings
@@ -12,8 +12,6 @@ from connectors.telegram.place import Place, place_of
 from connectors.telegram.plan import MAX_FILE_BYTES, Call, calls_for
 from omnibus.channel.send import SenderTools, Sent
 from omnibus.errors import InvalidPayload, Refused, TryAgain
-from omnibus.http import Part
-from omnibus.model.content import Attachment
 from omnibus.model.events import Outbound
 
 
@@ -68,16 +66,14 @@ class TelegramSender:
         return await self._progress.send(outbound.message.id, calls, take)
 
     async def _call(self, call: Call) -> int:
-        files = () if call.file is None or call.field is None else (await self._part(call.field, call.file),)
+        files = []
+        if call.file is not None and call.field is not None:
+            files.append(await part_of(self._blobs, call.field, call.file, MAX_FILE_BYTES))
         result = await self._api.call(call.method, call.params, files=files)
         try:
             return msgspec.json.decode(result, type=_Result).message_id
         except msgspec.DecodeError:
             raise TryAgain("Telegram answered with something that is no message") from None
-
-    async def _part(self, field: str, file: Attachment) -> Part:
-        data = await bytes_of(self._blobs, file, MAX_FILE_BYTES)
-        return Part(name=field, value=data, file_name=safe_name(file, field), content_type=file.mime)
 
 
 def _place(outbound: Outbound) -> Place:

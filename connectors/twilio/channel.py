@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.twilio.settings import TwilioSettings
+from connectors.twilio.settings import MAX_FILE_BYTES, TwilioSettings
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import CallEvent, Delivery, Message
 from omnibus.channel.later import Later
@@ -21,7 +21,7 @@ CHANNEL = Channel(
         splits_text=True,
         # 5 MB for all of a message; carriers take less of anything but pictures.
         # https://www.twilio.com/docs/messaging/guides/accepted-mime-types
-        attachments=(AttachmentRule(mime="*/*", max_bytes=5_000_000),),
+        attachments=(AttachmentRule(mime="*/*", max_bytes=MAX_FILE_BYTES),),
         supports=frozenset({"delivery_receipt", "templates"}),
         outbound_first=True,
         identity_scope="global",

@@ -1,18 +1,14 @@
-"""Files of our messages, which Twilio fetches. https://www.twilio.com/docs/messaging/guides/accepted-mime-types"""
+"""Serves the files that we send: Twilio fetches them itself.
+
+https://www.twilio.com/docs/messaging/guides/accepted-mime-types
+"""
 
 from __future__ import annotations
 
-from connectors._shared.sms.files import PublicFiles
-from connectors.twilio.settings import TwilioSettings
-from omnibus.config.fields import Secret
+from connectors._shared.links.serve import LinkedFiles
 
 
-def secret_of(settings: TwilioSettings) -> Secret:
-    """What signs the links to them."""
-    return settings.auth_token
+class TwilioFiles(LinkedFiles):
+    """``/ch/<account>/files/...``"""
 
-
-class TwilioFiles(PublicFiles):
-    """Serves them below ``/ch/<account>/media/``."""
-
-    secret_of = staticmethod(secret_of)
+    secret_field = "auth_token"  # noqa: S105 - the setting's name, not its value

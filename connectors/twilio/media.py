@@ -5,8 +5,7 @@ Twilio asks for the account's credentials and redirects to where the bytes are; 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
+from connectors._shared.media import downloaded
 from connectors.twilio.api import credentials_of, is_own_address
 from connectors.twilio.settings import API_URL, TwilioSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -28,24 +27,13 @@ class TwilioMedia:
         """Raises Refused when the address is not Twilio's; the chunks raise TryAgain, Misconfigured and Refused."""
         if ref.scheme != "native" or not is_own_address(ref.uri, self._settings):
             raise Refused("MEDIA_NOT_REACHABLE", "not an address of Twilio")
-        return MediaContent(chunks=self._chunks(ref.uri))
-
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
-        headers = {"Authorization": credentials_of(self._settings)}
-        allow_private = self._settings.api_url != API_URL
-        try:
-            async with self._http.stream(
-                url, max_bytes=MAX_BYTES, headers=headers, allow_private=allow_private
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
-
-
-def _as_media(refusal: Refused) -> Exception:
-    """Files that were deleted answer 404; wrong credentials 401, which is not the file's fault."""
-    if refusal.native_code == "401":
-        return Misconfigured("auth_token", "Twilio does not accept the credentials")
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)
+        chunks = downloaded(
+            self._http,
+            ref.uri,
+            max_bytes=MAX_BYTES,
+            headers={"Authorization": credentials_of(self._settings)},
+            allow_private=self._settings.api_url != API_URL,
+            follow=5,
+            credential=Misconfigured("auth_token", "Twilio does not accept the credentials"),
+        )
+        return MediaContent(chunks=chunks)

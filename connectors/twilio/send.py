@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from urllib.parse import quote, urlencode
 
 import msgspec
 
+from connectors._shared.links.links import Links
 from connectors._shared.progress import Progress
-from connectors._shared.sms.files import address_of
 from connectors._shared.sms.numbers import SEPARATOR, ends_of
 from connectors._shared.words import plain
 from connectors.twilio.api import TwilioApi
-from connectors.twilio.files import secret_of
 from connectors.twilio.places import is_writable
-from connectors.twilio.settings import TwilioSettings
+from connectors.twilio.settings import MAX_FILE_BYTES, TwilioSettings
 from omnibus.channel.send import SenderTools, Sent, split_text
 from omnibus.errors import Misconfigured, Refused
 from omnibus.model import content as model
@@ -23,6 +23,8 @@ from omnibus.model.events import Outbound
 
 MAX_TEXT = 1_600
 MAX_FILES = 10
+FETCHED_WITHIN = timedelta(hours=1)
+"""Twilio fetches a file when it has the message, not when somebody opens it."""
 
 Fields = list[tuple[str, str]]
 
@@ -34,13 +36,16 @@ class TwilioSender:
         self._tools = tools
         self._settings: TwilioSettings = tools.account.settings
         self._api = TwilioApi(tools.http, self._settings)
+        self._links = Links(
+            tools.account, tools.blobs, self._settings.auth_token, valid=FETCHED_WITHIN, schemes=("https", "http")
+        )
         self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, RecipientGone, Misconfigured."""
         message = outbound.message
         addressed = self._addressed(outbound)
-        urls = [await address_of(one, self._tools, secret_of(self._settings)) for one in message.attachments]
+        urls = [await self._links.url_of(one, MAX_FILE_BYTES) for one in message.attachments]
         pieces = [[*addressed, *said] for said in _said(message, urls)]
         return Sent(native_ids=await self._progress.send(message.id, pieces, self._api.create_message))
 

@@ -9,6 +9,8 @@ import msgspec
 from omnibus.config.fields import ApiUrl, PhoneNumber, Secret, Settings, described
 
 API_URL = "https://api.twilio.com"
+MAX_FILE_BYTES = 5_000_000
+"""https://www.twilio.com/docs/messaging/guides/accepted-mime-types"""
 
 
 class VoicemailSettings(Settings, frozen=True, kw_only=True):

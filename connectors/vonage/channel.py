@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from connectors.vonage.settings import VonageSettings
+from connectors.vonage.settings import MAX_FILE_BYTES, VonageSettings
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Delivery, Message, Reaction
 from omnibus.channel.later import Later
@@ -23,7 +23,7 @@ CHANNEL = Channel(
             AttachmentRule(mime="image/*", max_bytes=5_000_000),
             AttachmentRule(mime="audio/*", max_bytes=16_000_000),
             AttachmentRule(mime="video/*", max_bytes=16_000_000),
-            AttachmentRule(mime="*/*", max_bytes=100_000_000),
+            AttachmentRule(mime="*/*", max_bytes=MAX_FILE_BYTES),
         ),
         supports=frozenset({"reaction", "reply_to", "read_receipt", "delivery_receipt", "templates"}),
         outbound_first=True,

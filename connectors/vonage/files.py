@@ -1,18 +1,11 @@
-"""Files of our messages, which Vonage fetches."""
+"""Serves the files that we send: Vonage fetches them itself."""
 
 from __future__ import annotations
 
-from connectors._shared.sms.files import PublicFiles
-from connectors.vonage.settings import VonageSettings
-from omnibus.config.fields import Secret
+from connectors._shared.links.serve import LinkedFiles
 
 
-def secret_of(settings: VonageSettings) -> Secret:
-    """What signs the links to them."""
-    return settings.signing_secret
+class VonageFiles(LinkedFiles):
+    """``/ch/<account>/files/...``"""
 
-
-class VonageFiles(PublicFiles):
-    """Serves them below ``/ch/<account>/media/``."""
-
-    secret_of = staticmethod(secret_of)
+    secret_field = "signing_secret"  # noqa: S105 - the setting's name, not its value

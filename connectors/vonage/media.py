@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
+from connectors._shared.media import downloaded
 from connectors.vonage.contents import OWN_HOSTS
 from connectors.vonage.credentials import Credentials
 from connectors.vonage.settings import API_URL, VonageSettings
@@ -28,19 +28,16 @@ class VonageMedia:
         """Raises Refused when the address is not Vonage's; the chunks raise TryAgain, Misconfigured and Refused."""
         if ref.scheme != "native" or not _is_own(ref.uri, self._settings.api_url):
             raise Refused("MEDIA_NOT_REACHABLE", "not an address of Vonage")
-        return MediaContent(chunks=self._chunks(ref.uri))
-
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
-        headers = {"Authorization": self._credentials.header()}
-        allow_private = self._settings.api_url != API_URL
-        try:
-            async with self._http.stream(
-                url, max_bytes=MAX_BYTES, headers=headers, allow_private=allow_private
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
+        chunks = downloaded(
+            self._http,
+            ref.uri,
+            max_bytes=MAX_BYTES,
+            headers={"Authorization": self._credentials.header()},
+            allow_private=self._settings.api_url != API_URL,
+            follow=5,
+            credential=Misconfigured("private_key", "Vonage does not accept the credentials"),
+        )
+        return MediaContent(chunks=chunks)
 
 
 def _is_own(url: str, api_url: str) -> bool:
@@ -53,11 +50,3 @@ def _is_own(url: str, api_url: str) -> bool:
         return False
     known = any(host == own or host.endswith(f".{own}") for own in OWN_HOSTS)
     return known and parts.scheme == "https" and port in (None, 443)
-
-
-def _as_media(refusal: Refused) -> Exception:
-    """Files that are no longer kept answer 404; wrong credentials are not the file's fault."""
-    if refusal.native_code == "401":
-        return Misconfigured("private_key", "Vonage does not accept the credentials")
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)

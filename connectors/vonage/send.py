@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
+from connectors._shared.links.links import Links
 from connectors._shared.progress import Progress
-from connectors._shared.sms.files import address_of
 from connectors._shared.sms.numbers import SEPARATOR
 from connectors._shared.words import plain
 from connectors.vonage.credentials import Credentials
 from connectors.vonage.errors import code_in, raise_failure
-from connectors.vonage.files import secret_of
 from connectors.vonage.places import Ends, ends_in
-from connectors.vonage.settings import API_URL, VonageSettings
+from connectors.vonage.settings import API_URL, MAX_FILE_BYTES, VonageSettings
 from omnibus.channel.send import SenderTools, Sent, split_text
 from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.http import Response
@@ -27,6 +27,8 @@ from omnibus.model.events import Outbound
 MAX_TEXT = 1_000
 MAX_REFERENCE = 100
 MAX_ANSWER_BYTES = 1_000_000
+FETCHED_WITHIN = timedelta(hours=1)
+"""Vonage fetches a file when it has the message, not when somebody opens it."""
 
 Body = dict[str, Any]
 
@@ -45,12 +47,15 @@ class VonageSender:
         self._tools = tools
         self._settings: VonageSettings = tools.account.settings
         self._credentials = Credentials(self._settings)
+        self._links = Links(
+            tools.account, tools.blobs, self._settings.signing_secret, valid=FETCHED_WITHIN, schemes=("https", "http")
+        )
         self._progress = Progress()
 
     async def send(self, outbound: Outbound) -> Sent:
         """Raises TryAgain, Refused, RecipientGone, Misconfigured."""
         ends, message = self._ends(outbound), outbound.message
-        urls = {one.id: await address_of(one, self._tools, secret_of(self._settings)) for one in message.attachments}
+        urls = {one.id: await self._links.url_of(one, MAX_FILE_BYTES) for one in message.attachments}
         common: Body = {"to": ends.theirs, "from": ends.ours}
         thread = outbound.conversation.thread_key
         if SEPARATOR in thread and len(thread) <= MAX_REFERENCE:

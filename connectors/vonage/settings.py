@@ -18,6 +18,8 @@ from omnibus.config.fields import (
 )
 
 API_URL = "https://api.nexmo.com"
+MAX_FILE_BYTES = 100_000_000
+"""What WhatsApp takes as a document, the most of all."""
 
 
 class VonageSettings(Settings, frozen=True, kw_only=True):

@@ -5,10 +5,9 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/busine
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import msgspec
 
+from connectors._shared.media import about_a_file, downloaded
 from connectors.whatsapp_cloud.api import api_of
 from connectors.whatsapp_cloud.channel import WhatsAppSettings
 from connectors.whatsapp_cloud.plan import MAX_FILE_BYTES
@@ -35,30 +34,15 @@ class WhatsAppMedia:
         """Raises TryAgain, Misconfigured, and Refused (MEDIA_NOT_REACHABLE, MEDIA_TOO_LARGE), also from the chunks."""
         if ref.scheme != "native" or not ref.uri.isalnum():
             raise Refused("MEDIA_NOT_REACHABLE", "not a media id of WhatsApp")
-        try:
+        with about_a_file():
             media = await self._api.get(ref.uri, _Media)
-        except Refused as refusal:
-            raise _as_media(refusal) from None
         if (media.file_size or 0) > MAX_FILE_BYTES:
             raise Refused("MEDIA_TOO_LARGE", f"announced with {media.file_size} bytes")
-        return MediaContent(chunks=self._chunks(media.url), mime=media.mime_type)
-
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
-        """The address wants the token, too; a redirect to somewhere else would not get it."""
-        try:
-            async with self._http.stream(
-                url,
-                max_bytes=MAX_FILE_BYTES,
-                headers=self._api.headers,
-                allow_private=self._api.allow_private,
-                follow=0,
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
-
-
-def _as_media(refusal: Refused) -> Refused:
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)
+        chunks = downloaded(  # the address wants the token, too
+            self._http,
+            media.url,
+            max_bytes=MAX_FILE_BYTES,
+            headers=self._api.headers,
+            allow_private=self._api.allow_private,
+        )
+        return MediaContent(chunks=chunks, mime=media.mime_type)

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from connectors._shared.files import mime_of, named, reference, safe_name
 from connectors._shared.meta.choices import cut, numbered
-from connectors._shared.meta.files import file_name, mime_of, named, reference
 from connectors._shared.words import plain
 from connectors.whatsapp_cloud.cards import contacts_of
 from connectors.whatsapp_cloud.place import ACCOUNT, CALLBACK, Place
@@ -198,8 +198,8 @@ def _file(attachment: Attachment, content: model.Media | None = None) -> Piece:
     kind = _kind(attachment, content)
     ref = reference(attachment, MAX_FILE_BYTES)
     media: dict[str, Any] = {}
-    if kind == "document" and file_name(attachment):
-        media["filename"] = file_name(attachment)
+    if kind == "document" and (name := safe_name(attachment, "")):
+        media["filename"] = name
     if (
         kind == "audio"
         and isinstance(content, model.Audio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from connectors._shared.meta.files import mime_of, part_of
+from connectors._shared.files import mime_of, part_of
 from connectors._shared.progress import Progress
 from connectors.whatsapp_cloud.api import api_of
 from connectors.whatsapp_cloud.channel import WhatsAppSettings

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 
+from connectors._shared.media import downloaded
 from connectors.x.api import XApi
 from connectors.x.settings import XSettings
 from omnibus.channel.send import MediaContent, SenderTools
@@ -27,27 +27,14 @@ class XMedia:
         """Raises TryAgain, Misconfigured, and Refused (MEDIA_NOT_REACHABLE, MEDIA_TOO_LARGE), also from the chunks."""
         if ref.scheme != "native" or not _PLACE.fullmatch(ref.uri):
             raise Refused("MEDIA_NOT_REACHABLE", "not a file of a direct message")
-        return MediaContent(chunks=self._chunks(ref.uri), file_name=ref.uri.rpartition("/")[2])
-
-    async def _chunks(self, place: str) -> AsyncIterator[bytes]:
-        """https://docs.x.com/x-api/direct-messages/download-dm-media"""
-        url = self._api.url(f"/2/dm_conversations/media/{place}")
-        try:
-            async with self._http.stream(
-                url,
-                max_bytes=MAX_BYTES,
-                headers=self._api.headers("GET", url),
-                allow_private=self._api.allow_private,
-                follow=0,
-            ) as download:
-                async for chunk in download.chunks:
-                    yield chunk
-        except Refused as refusal:
-            raise _as_media(refusal) from None
-
-
-def _as_media(refusal: Refused) -> Exception:
-    if refusal.native_code == "401":
-        return Misconfigured("access_token", "X does not accept the token; authorise the account again")
-    code = "MEDIA_TOO_LARGE" if refusal.code == "MEDIA_TOO_LARGE" else "MEDIA_NOT_REACHABLE"
-    return Refused(code, refusal.reason, native_code=refusal.native_code)
+        # https://docs.x.com/x-api/direct-messages/download-dm-media
+        url = self._api.url(f"/2/dm_conversations/media/{ref.uri}")
+        chunks = downloaded(
+            self._http,
+            url,
+            max_bytes=MAX_BYTES,
+            headers=self._api.headers("GET", url),
+            allow_private=self._api.allow_private,
+            credential=Misconfigured("access_token", "X does not accept the token; authorise the account again"),
+        )
+        return MediaContent(chunks=chunks, file_name=ref.uri.rpartition("/")[2])

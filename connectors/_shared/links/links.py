@@ -54,28 +54,39 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Links:
-    """Makes addresses for the files of one account."""
+    """Makes addresses for the files of one account; some providers fetch nothing that is not on https."""
 
-    def __init__(self, account: Account, blobs: BlobStore, secret: Secret) -> None:
+    def __init__(
+        self,
+        account: Account,
+        blobs: BlobStore,
+        secret: Secret,
+        *,
+        valid: timedelta = VALID,
+        schemes: tuple[str, ...] = ("https",),
+    ) -> None:
         self._account = account
         self._blobs = blobs
         self._secret = secret
+        self._valid = valid
+        self._schemes = schemes
 
     async def url_of(self, attachment: Attachment, max_bytes: int) -> str:
-        """An https address of the file. Raises Refused when there is none, or the file is too large."""
+        """An address the provider can fetch the file from. Raises Refused when it has none, or is too large."""
         ref = reference(attachment, max_bytes)
         if ref.scheme == "object":
-            url = await self._blobs.url(ref.uri, VALID) or self._own(attachment, ref.uri)
+            url = await self._blobs.url(ref.uri, self._valid) or self._own(attachment, ref.uri)
         else:
             url = ref.uri if ref.scheme == "url" else ""
-        if urlsplit(url).scheme != "https":
-            raise Refused("MEDIA_NOT_REACHABLE", "the provider fetches files by https; set http.public_url to one")
+        if urlsplit(url).scheme not in self._schemes:
+            how = " or ".join(self._schemes)
+            raise Refused("MEDIA_NOT_REACHABLE", f"the provider fetches files by {how}; set http.public_url")
         return url
 
     def _own(self, attachment: Attachment, uri: str) -> str:
         link = Link(
             account=self._account.name,
-            expires=(clock.now_ms() // 1000) + int(VALID.total_seconds()),
+            expires=(clock.now_ms() // 1000) + int(self._valid.total_seconds()),
             digest=uri.removeprefix(PREFIX),
             name=safe_name(attachment),
             mime=mime_of(attachment),

@@ -40,6 +40,7 @@ class LinkedFiles:
 
     async def run(self) -> None:
         """Nothing to do besides the routes."""
+        self._tools.status("ok")
         await asyncio.Event().wait()
 
     async def _file(self, request: web.Request) -> web.StreamResponse:

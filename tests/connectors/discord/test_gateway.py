@@ -153,13 +153,17 @@ async def test_a_heartbeat_that_is_asked_for_comes_at_once(discord: FakeDiscord,
 
 async def test_a_server_that_no_longer_answers_is_left(discord: FakeDiscord, desk: Desk) -> None:
     """A connection may be dead without anybody having closed it; the session is kept."""
+    async with desk.listening():
+        await discord.until(lambda: discord.said(IDENTIFY) != [])
+        await discord.tell("MESSAGE_CREATE", written(1))
+        await desk.stored(1)
     discord.heartbeat_ms, discord.acknowledges = 30, False
     async with desk.listening() as task:
         assert isinstance(await outcome(task), TryAgain)
-    assert discord.closed_with[0] == 4000
+    assert discord.closed_with == [4000, 4000]
     discord.heartbeat_ms = 600_000
     async with desk.listening():
-        await discord.until(lambda: discord.said(RESUME) != [])
+        await discord.until(lambda: len(discord.said(RESUME)) == 2)
 
 
 @pytest.mark.parametrize("words", ["hello", "[]", '{"op": "x"}', '{"op": 11}', '{"op": 10, "d": {}}', "[" * 9_000])

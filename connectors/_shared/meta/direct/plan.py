@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from connectors._shared.files import mime_of, named, reference
 from connectors._shared.meta.choices import cut, numbered
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES, MAX_IMAGE_BYTES
 from connectors._shared.meta.direct.place import Place
-from connectors._shared.meta.files import mime_of, named, reference
 from connectors._shared.words import plain
 from omnibus.channel.send import split_text
 from omnibus.errors import Refused

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from connectors._shared.files import part_of
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES
 from connectors._shared.meta.direct.place import PUBLIC, Place, place_of
 from connectors._shared.meta.direct.plan import Piece
-from connectors._shared.meta.files import part_of
 from connectors._shared.meta.graph import GraphApi
 from connectors._shared.progress import Progress
 from omnibus.blobs import BlobStore

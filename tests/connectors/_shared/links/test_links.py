@@ -110,6 +110,21 @@ async def test_without_an_https_address_nothing_leaves(tmp_path: Path) -> None:
         await Links(own, FolderBlobs(tmp_path), own.settings.app_secret).url_of(attachment(), 1_000_000)
 
 
+async def test_some_providers_fetch_from_anywhere_and_soon(tmp_path: Path) -> None:
+    own = account(public_url="http://in.example.com")
+    now = clock.ManualClock(datetime(2026, 1, 5, 9, 0, tzinfo=UTC))
+    with clock.use(now):
+        given = Links(
+            own,
+            FolderBlobs(tmp_path),
+            own.settings.app_secret,
+            valid=timedelta(hours=1),
+            schemes=("https", "http"),
+        )
+        url = await given.url_of(attachment(), 1_000_000)
+    assert url.startswith(f"http://in.example.com/ch/line-jp/files/{now.now_ms() // 1000 + 3_600}/")
+
+
 @pytest.mark.parametrize("state", ["expired", "blocked", "too_large"])
 async def test_what_we_do_not_have_has_no_address(tmp_path: Path, state: str) -> None:
     own = account()
