@@ -8,7 +8,7 @@ COPY connectors connectors
 COPY normalizer normalizer
 COPY router router
 COPY sinks sinks
-RUN pip install --no-cache-dir '.[kafka,blob,html,jwt]'
+RUN pip install --no-cache-dir '.[kafka,blob,jwt]'
 USER omnibus
 WORKDIR /home/omnibus
 ENTRYPOINT ["omnibus"]

@@ -41,7 +41,7 @@ servers:                     # the servers the tests need (a browser)
 	@scripts/test-servers
 
 $(VENV)/.run: pyproject.toml scripts/venv
-	@scripts/venv $(VENV) '.[holidays,html,imap,jwt]'
+	@scripts/venv $(VENV) '.[holidays,imap,jwt]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml scripts/venv

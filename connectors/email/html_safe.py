@@ -1,4 +1,4 @@
-"""HTML kept for showing: what could run or call home is taken out (nh3, the extra `omnibus[html]`)."""
+"""HTML kept for showing: what could run or call home is taken out (nh3)."""
 
 from __future__ import annotations
 
@@ -21,11 +21,8 @@ _SCHEMES = {"http", "https", "mailto", "tel", "cid"}
 
 
 def safe_html(html: str) -> str | None:
-    """`html` without scripts, forms, styles and remote images; None when it is nested too deep to look at.
-
-    Raises ImportError where the extra is not installed.
-    """
-    import nh3
+    """`html` without scripts, forms, styles and remote images; None when it is nested too deep to look at."""
+    import nh3  # a compiled library that only mails with HTML need
 
     cut = bounded(html)
     if _depth(cut) > MAX_DEPTH:

@@ -308,13 +308,10 @@ def _own_links(raw: RawEvent, mail: Mail) -> tuple[str, ...]:
 
 
 def kept_html(mail: Mail) -> tuple[bytes | None, Attributes]:
-    """The HTML kept for showing, sanitised where the extra is installed, and what is to be said about it."""
+    """The HTML kept for showing, sanitised, and what is to be said about it."""
     if not mail.html:
         return None, {}
-    try:
-        safe = safe_html(mail.html)
-    except ImportError:
-        return mail.html.encode(), {"html_unsafe": True}
+    safe = safe_html(mail.html)
     return (safe.encode(), {}) if safe is not None else (None, {"html_not_kept": True})
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ENOUGH_BYTES = 2 * 1024**3
 ENOUGH_FILES = 4_096
-OPTIONAL = {"aiokafka": "kafka", "obstore": "blob", "nh3": "html", "eldc": "language detection"}
+OPTIONAL = {"aiokafka": "kafka", "obstore": "blob", "eldc": "language detection"}
 
 
 class Finding(NamedTuple):

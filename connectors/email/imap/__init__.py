@@ -1,1 +1,1 @@
-"""Reading mailboxes by IMAP. Only `wire` imports the IMAP library, which is GPL-3.0 and an extra; only when it runs."""
+"""Reading mailboxes by IMAP. Only `wire` and `protocol` import the IMAP library, GPL-3.0 and an extra, when it runs."""

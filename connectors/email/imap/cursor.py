@@ -29,6 +29,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     acted: UIDs that are stored, and that the setting `after` has not been carried out for with certainty.
     alone_until: mails up to this UID are fetched one by one, because one of them broke the connection.
     tries: how often the mail with that UID did so.
+    modseq: the number of the folder's latest change that is taken into account here; 0 where its server counts none.
     known: fingerprints of stored mails, oldest first; `floor_at` is the newest arrival time among those forgotten.
     """
 
@@ -44,6 +45,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: dict[int, int] = {}
     known: bytes = b""
     floor_at: int = 0
+    modseq: int = 0
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

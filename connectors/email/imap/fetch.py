@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import msgspec
 from msgspec.structs import replace
 
+from connectors.email.imap.answers import Listed
 from connectors.email.imap.cursor import Folder
-from connectors.email.imap.wire import Connection, Declined, Listed
+from connectors.email.imap.failures import Declined
+from connectors.email.imap.wire import Connection
 
 BATCH = 50
 """Mails fetched and stored in one step, unless they are large."""

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from connectors.email.imap.answers import Listed, Selected, Since
 from connectors.email.imap.cursor import Folder, Memory, fingerprint, fingerprint_of_id
-from connectors.email.imap.uids import first_of, ranges_of, without
-from connectors.email.imap.wire import Connection, Listed, Selected
+from connectors.email.imap.uids import MAX_UID, first_of, less, ranges_of, union, without
+from connectors.email.imap.wire import Connection
 from connectors.email.settings import BackfillSettings, ImapSettings
 
 _LISTED = 200
@@ -27,6 +28,7 @@ class Following:
         self.name = name
         self._stored = stored
         self._settings = settings
+        self._told: list[int] | None = None
         self._memory = Memory(stored.known if stored else b"", stored.floor_at if stored else 0, known)
 
     @property
@@ -45,6 +47,17 @@ class Following:
             and stored.backfilled == _key(self._settings.backfill)
         )
 
+    @property
+    def since(self) -> Since | None:
+        """What to ask when the folder is opened again: what became of mails that are still to be fetched or tidied up,
+        and which have come."""
+        stored = self._stored
+        if stored is None or not stored.modseq:
+            return None
+        news = ((stored.next_uid, MAX_UID),)
+        known = union(stored.missing, stored.backfill, stored.acted, news)
+        return Since(validity=stored.validity, modseq=stored.modseq, known=known)
+
     async def meet(self, connection: Connection, selected: Selected) -> None:
         """Compare what is stored with what the server says, and note what is to be fetched."""
         stored = self._stored
@@ -53,6 +66,10 @@ class Following:
         elif stored.validity != selected.validity or selected.next_uid < stored.next_uid:
             # A smaller UIDNEXT breaks RFC 3501, and means a folder restored from a copy: its UIDs are used again.
             await self._recognise(connection, selected, stored)
+        else:
+            self._stored = _without_vanished(stored, selected)
+            self._told = _told(stored, selected)
+        self._stored = replace(self.state, modseq=selected.modseq)
         if self.state.backfilled != (wanted := _key(self._settings.backfill)):
             before = await self._before(connection)
             self._stored = replace(self.state, backfill=before, backfilled=wanted)
@@ -60,7 +77,9 @@ class Following:
     async def new_mail(self, connection: Connection) -> list[int]:
         """The UIDs of mail that is to be stored as new."""
         state = self.state
-        found = await connection.search(f"UID {state.next_uid}:*")  # `*` is the last mail even where it is older
+        found, self._told = self._told, None
+        if found is None:
+            found = await connection.search(f"UID {state.next_uid}:*")  # `*` is the last mail even where it is older
         return [*first_of(state.missing, _LISTED), *(uid for uid in found if uid >= state.next_uid)]
 
     def stored(self, uids: Sequence[int], mails: Iterable[Listed], *, backfill: bool) -> Folder:
@@ -162,6 +181,32 @@ class Following:
         else:
             found = (await connection.search(f"UID 1:{last}"))[-(wanted.count or 0) :]
         return ranges_of(uid for uid in found if uid <= last)
+
+
+def _without_vanished(stored: Folder, selected: Selected) -> Folder:
+    """Mails that are gone need neither be fetched nor moved: a server that tells of them saves us from asking."""
+    if not selected.vanished:
+        return stored
+    gone = union(selected.vanished)
+    return replace(
+        stored,
+        missing=less(stored.missing, gone),
+        backfill=less(stored.backfill, gone),
+        acted=less(stored.acted, gone),
+    )
+
+
+def _told(stored: Folder, selected: Selected) -> list[int] | None:
+    """The new mails that opening the folder told of already; None when they must be asked for.
+
+    Nothing is new below UIDNEXT. What the server lists as changed is only believed where it leaves no number out: a
+    gap may be a mail that is gone, or one that the server forgot.
+    """
+    new = range(stored.next_uid, selected.next_uid)
+    if not new:
+        return []
+    told = [uid for uid in selected.changed if uid in new]
+    return sorted(told) if len(set(told)) == len(new) else None
 
 
 def _key(wanted: BackfillSettings | None) -> str:

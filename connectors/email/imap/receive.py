@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from connectors.email.imap.answers import Selected
 from connectors.email.imap.cursor import KNOWN, Folder, read_cursor, write_cursor
+from connectors.email.imap.failures import Declined, LoginRefused, Lost
 from connectors.email.imap.oauth import Tokens
 from connectors.email.imap.uids import count_of, first_of, uids_in
 from connectors.email.receive import mapping_attributes
@@ -26,7 +28,7 @@ from omnibus.model.raw import RawEvent
 if TYPE_CHECKING:
     from connectors.email.imap.fetch import Got
     from connectors.email.imap.folder import Following
-    from connectors.email.imap.wire import Connection, Selected
+    from connectors.email.imap.wire import Connection
 
 SLICE = 200
 """Mails asked about in one command."""
@@ -56,7 +58,7 @@ class ImapReceiver:
         except ModuleNotFoundError as error:
             raise Misconfigured("imap", "needs the extra: pip install 'omnibus[imap]' (GPL-3.0)") from error
         self._folders = dict(read_cursor(await self._tools.cursor()).folders)
-        connection = await self._connected(wire.Connection, wire.LoginRefused)
+        connection = await self._connected(wire.Connection)
         try:
             self._tools.status("ok")
             share = max(100, KNOWN // len(self._settings.folders))
@@ -68,17 +70,17 @@ class ImapReceiver:
         finally:
             await connection.close()
 
-    async def _connected(self, make: type[Connection], refusal: type[Exception]) -> Connection:
+    async def _connected(self, make: type[Connection]) -> Connection:
         """A connection that is logged in. With a token that is refused, once more with a fresh one."""
         try:
             return await self._logged_in(make)
-        except refusal as error:
+        except LoginRefused as error:
             if self._tokens is None:
                 raise Misconfigured("imap.password", str(error)) from error
             self._tokens.refused()
         try:
             return await self._logged_in(make)
-        except refusal as error:
+        except LoginRefused as error:
             raise Misconfigured("imap.oauth", f"{error}, although the token is fresh") from error
 
     async def _logged_in(self, make: type[Connection]) -> Connection:
@@ -124,18 +126,14 @@ class ImapReceiver:
         return bool(following.state.backfill)
 
     async def _looked_up(self, connection: Connection, name: str) -> Selected:
-        from connectors.email.imap.wire import Declined
-
         try:
             return await connection.status(name)
         except Declined as error:
             raise _no_folder(name, error.will_pass, str(error)) from error
 
     async def _open(self, connection: Connection, following: Following) -> None:
-        from connectors.email.imap.wire import Declined
-
         try:
-            selected = await connection.select(following.name)
+            selected = await connection.select(following.name, following.since)
         except Declined as error:
             raise _no_folder(following.name, error.will_pass, str(error)) from error
         await following.meet(connection, selected)
@@ -146,7 +144,6 @@ class ImapReceiver:
     async def _take(self, connection: Connection, following: Following, uids: Sequence[int], *, backfill: bool) -> None:
         """Fetch and store these mails, a bounded group at a time."""
         from connectors.email.imap.fetch import Fetch
-        from connectors.email.imap.wire import Lost
 
         fetch = Fetch(connection, following.state, self._settings.max_size)
         for group in await fetch.groups(uids):
@@ -198,8 +195,6 @@ class ImapReceiver:
 
     async def _tidy(self, connection: Connection, following: Following) -> None:
         """Do with stored mails what `after` says. Done twice after a crash at worst, which changes nothing."""
-        from connectors.email.imap.wire import Declined
-
         uids = list(uids_in(following.state.acted))
         if not uids:
             return

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 Range = tuple[int, int]
 """First and last UID, both included."""
+MAX_UID = 2**32 - 1
+"""RFC 3501 section 2.3.1.1: a UID has 32 bits."""
 
 
 def ranges_of(uids: Iterable[int]) -> tuple[Range, ...]:
@@ -58,4 +60,38 @@ def count_of(ranges: Iterable[Range]) -> int:
 
 def sequence_set(uids: Iterable[int]) -> str:
     """As commands want them: `4,7:9` (RFC 3501 section 9, sequence-set)."""
-    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges_of(uids))
+    return written(ranges_of(uids))
+
+
+def written(ranges: Iterable[Range]) -> str:
+    """Ranges as commands want them."""
+    return ",".join(str(first) if first == last else f"{first}:{last}" for first, last in ranges)
+
+
+def bounds_of(ranges: Sequence[Range]) -> Range:
+    """The one range that holds them all."""
+    return min(first for first, _ in ranges), max(last for _, last in ranges)
+
+
+def union(*several: Iterable[Range]) -> tuple[Range, ...]:
+    """What is in any of them, without going through the UIDs one by one."""
+    found: list[Range] = []
+    for first, last in sorted(each for ranges in several for each in ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def less(ranges: Iterable[Range], gone: Iterable[Range]) -> tuple[Range, ...]:
+    """The ranges without those, whatever their size."""
+    left = list(ranges)
+    for first, last in gone:
+        left = [
+            piece
+            for low, high in left
+            for piece in ((low, min(high, first - 1)), (max(low, last + 1), high))
+            if piece[0] <= piece[1]
+        ]
+    return tuple(left)

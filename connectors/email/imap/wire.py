@@ -1,8 +1,4 @@
-"""One IMAP connection, in our words. The only importer of aioimaplib (GPL-3.0, the extra `omnibus[imap]`).
-
-The library's commands and states are used as they are. Its reading of the stream is replaced: it calls itself once for
-each line of a chunk, logs all text it sees, and leaves those who wait for an answer waiting when the connection ends.
-"""
+"""One IMAP connection, in our words. With `protocol` the only importer of aioimaplib (GPL-3.0, `omnibus[imap]`)."""
 
 from __future__ import annotations
 
@@ -11,176 +7,20 @@ import base64
 import re
 import ssl
 from collections.abc import Iterable
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-import msgspec
 from aioimaplib import aioimaplib as library
 
-from connectors.email.imap.uids import sequence_set
+from connectors.email.imap import answers
+from connectors.email.imap.answers import Listed, Selected, Since
+from connectors.email.imap.failures import Declined, LoginRefused, Lost
+from connectors.email.imap.protocol import LOST, Protocol
+from connectors.email.imap.uids import bounds_of, sequence_set, written
 from connectors.email.settings import ImapSettings
-from omnibus.errors import Misconfigured, OmnibusError, TryAgain
+from omnibus.errors import Misconfigured, TryAgain
 
-MAX_LINE = 16 * 1024 * 1024
-"""A line is an answer without its literals: the longest is a list of UIDs."""
-
-_LITERAL = re.compile(rb"\{(\d{1,12})\+?\}$")
-_EXISTS = re.compile(rb"^\* (\d+) EXISTS\b", re.IGNORECASE)
-_UID = re.compile(rb"\bUID (\d+)")
-_SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
-_DATE = re.compile(rb'\bINTERNALDATE "([^"]{10,40})"')
-# RFC 5530: passing faults, although the login was refused.
-_PASSING = frozenset({"UNAVAILABLE", "LIMIT", "INUSE", "SERVERBUG", "ALERT", "CONTACTADMIN"})
-
-
-class Lost(TryAgain):
-    """The connection ended, or the server went silent: connect again."""
-
-
-class Declined(OmnibusError):
-    """The server answered NO or BAD to a command; the connection goes on. `code` is its response code, '' without."""
-
-    def __init__(self, words: str) -> None:
-        super().__init__(words)
-        found = re.search(r"\[([A-Z-]+)", words)
-        self.code = found.group(1) if found else ""
-
-    @property
-    def will_pass(self) -> bool:
-        """Whether the server says that it is its own fault, and passing."""
-        return self.code in _PASSING
-
-
-class LoginRefused(OmnibusError):
-    """The server does not know us. With a token, a fresh one may help."""
-
-
-class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """What a folder says of itself. `next_uid` is the UID its next mail will have at least."""
-
-    validity: int
-    next_uid: int
-
-
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
-    """A mail without its text. `at` is when it arrived, in seconds since 1970; 0 when the server does not say."""
-
-    uid: int
-    size: int
-    at: int
-    header: bytes = b""
-    body: bytes | None = None
-
-
-class _Protocol(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the library has no types
-    """The library's commands over a reader of our own: no recursion, no logging, bounded, and never silent."""
-
-    # The library's own attributes, whose types mypy cannot see.
-    pending_sync_command: Any
-    pending_async_commands: dict[str, Any]
-    transport: Any
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, max_literal: int) -> None:
-        super().__init__(loop)
-        self.greeted: asyncio.Future[None] = loop.create_future()
-        self.lost = asyncio.Event()
-        self.news = asyncio.Event()
-        """Set when the server has told of mail since it was cleared."""
-        self._max_literal = max_literal
-        self._buffer = bytearray()
-        self._scanned = 0
-        self._literal = bytearray()
-        self._left = 0
-        self._current: Any = None
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        try:
-            self._drain()
-        except (library.AioImapException, ValueError, IndexError, UnicodeError) as error:
-            self._fail(f"unexpected answer: {type(error).__name__}")
-
-    def _drain(self) -> None:
-        while self._buffer:
-            if self._left:
-                self._take_literal()
-                continue
-            end = self._buffer.find(b"\r\n", max(0, self._scanned - 1))
-            if end < 0:
-                self._scanned = len(self._buffer)
-                if len(self._buffer) > MAX_LINE:
-                    self._fail("an endless line")
-                return
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 2]
-            self._scanned = 0
-            self._take_line(line)
-        if self.pending_sync_command is not None and self._current is None:
-            self.pending_sync_command.flush()
-
-    def _take_line(self, line: bytes) -> None:
-        if _EXISTS.match(line) and self._current is None:
-            self.news.set()
-        command = self._handle_line(line, self._current)
-        announced = _LITERAL.search(line)
-        if announced is None:
-            self._current = None
-            return
-        self._left = int(announced.group(1))
-        if self._left > self._max_literal:
-            self._fail("a literal larger than asked for")
-            return
-        self._literal = bytearray()
-        self._current = command if command is not None else library.Command("NIL", "unused", loop=self.loop)
-        if not self._left:
-            self._current.append_to_resp(self._literal)
-
-    def _take_literal(self) -> None:
-        piece = self._buffer[: self._left]
-        del self._buffer[: len(piece)]
-        self._literal += piece
-        self._left -= len(piece)
-        self._current._reset_timer()
-        if not self._left:
-            self._current.append_to_resp(self._literal)
-            self._literal = bytearray()
-
-    def _continuation(self, line: bytes) -> None:
-        if self.pending_sync_command is not None and self.pending_sync_command.name == "AUTHENTICATE":
-            # The reason of a refusal; the server waits for an empty line before it says NO (XOAUTH2's way).
-            self.transport.write(b"\r\n")
-        else:
-            super()._continuation(line)
-
-    async def welcome(self, line: bytes) -> None:
-        try:
-            await super().welcome(line)
-        except (library.AioImapException, IndexError) as error:
-            if not self.greeted.done():
-                self.greeted.set_exception(Lost(f"no IMAP server: {type(error).__name__}"))
-        else:
-            if not self.greeted.done():
-                self.greeted.set_result(None)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._fail("the connection ended")
-
-    def _fail(self, why: str) -> None:
-        """Everybody who waits is told, and nothing more is read."""
-        self.lost.set()
-        self._buffer.clear()
-        self._left = 0
-        if self.transport is not None:
-            self.transport.abort()
-        if not self.greeted.done():
-            self.greeted.set_exception(Lost(why))
-        for command in (self.pending_sync_command, *self.pending_async_commands.values()):
-            if command is not None:
-                command._exception = library.Abort(why)
-                command._timer.cancel()
-                command._event.set()
-        self.pending_sync_command = None
-        self.pending_async_commands.clear()
+_MAX_SET = 4_000
+"""Characters of a set of UIDs in a command: servers take lines of 8,000 at least (RFC 7162 section 4)."""
 
 
 class Connection:
@@ -189,7 +29,8 @@ class Connection:
     def __init__(self, settings: ImapSettings) -> None:
         self._settings = settings
         self._timeout = settings.timeout.total_seconds()
-        self._protocol = _Protocol(asyncio.get_running_loop(), settings.max_size + 1024 * 1024)
+        self._protocol = Protocol(asyncio.get_running_loop(), settings.max_size + 1024 * 1024)
+        self._resyncs = False
         self.selected: str | None = None
 
     async def open(self) -> None:
@@ -221,18 +62,26 @@ class Connection:
                 raise TryAgain(f"the IMAP server refuses the login for now ({refusal.code})")
             raise LoginRefused("the IMAP server refused the login")
         await self._answered(protocol.capability())
+        if {"ENABLE", "QRESYNC"} <= protocol.capabilities:
+            # RFC 7162 section 3.2.3: from now on it may be asked what became of mails.
+            self._resyncs = (await self._answered(protocol.simple_command("ENABLE", "QRESYNC"))).result == "OK"
 
-    async def select(self, folder: str) -> Selected:
-        """Open a folder for reading and changing."""
+    async def select(self, folder: str, since: Since | None = None) -> Selected:
+        """Open a folder for reading and changing; with `since`, also ask what became of mails since then.
+
+        A server without QRESYNC is not asked, and `vanished` and `changed` stay empty.
+        """
         self.selected = None
-        lines = await self._lines(self._protocol.select(mailbox_name(folder)))
+        self._protocol.news.clear()
+        asked = _resync(since) if since is not None and self._resyncs else ""
+        lines = await self._lines(self._protocol.select(mailbox_name(folder) + asked))
         self.selected = folder
-        return _selected(b" ".join(lines))
+        return _numbered(lines)
 
     async def status(self, folder: str) -> Selected:
         """The same of a folder that is not open, without opening it."""
         command = self._protocol.simple_command("STATUS", mailbox_name(folder), "(UIDNEXT UIDVALIDITY)")
-        return _selected(b" ".join(await self._lines(command)))
+        return _numbered(await self._lines(command))
 
     async def search(self, criteria: str) -> list[int]:
         """The UIDs that match, ascending."""
@@ -329,18 +178,12 @@ class Connection:
 
     async def _fetch(self, uids: Iterable[int], items: str, *, header: bool = False) -> list[Listed]:
         command = library.Command(
-            "FETCH",
-            self._protocol.new_tag(),
-            sequence_set(uids),
-            items,
-            prefix="UID",
-            loop=self._protocol.loop,
-            timeout=self._timeout,
+            "FETCH", self._protocol.new_tag(), sequence_set(uids), items, prefix="UID", loop=self._protocol.loop
         )
-        answer = await self._answered(self._protocol.execute(command), timeout=None)
+        answer = await self._answered(self._protocol.execute(command))
         if answer.result != "OK":
             raise Declined(f"FETCH: {_words(answer)}")
-        return _mails(answer.lines[:-1], header=header)
+        return answers.mails(answer.lines[:-1], header=header)
 
     async def _lines(self, command: Any) -> list[bytes]:
         answer = await self._answered(command)
@@ -351,63 +194,51 @@ class Connection:
     async def _done(self, command: Any) -> None:
         await self._lines(command)
 
-    async def _answered(self, command: Any, timeout: float | None = -1) -> Any:
-        """The answer to a command. The library's errors all mean that this connection is of no use any more."""
+    async def _answered(self, command: Any) -> Any:
+        """The answer to a command, however long it is in coming: only silence counts.
+
+        The library's errors all mean that this connection is of no use any more.
+        """
+        protocol, answer = self._protocol, asyncio.ensure_future(command)
         try:
-            async with asyncio.timeout(self._timeout if timeout == -1 else timeout):
-                return await command
-        except (library.AioImapException, TimeoutError, OSError) as error:
-            self._protocol._fail("given up")
+            while not answer.done():
+                heard = protocol.chunks
+                await asyncio.wait([answer], timeout=self._timeout)
+                if not answer.done() and protocol.chunks == heard:
+                    raise Lost("the IMAP server is silent")
+            found = answer.result()
+        except (library.AioImapException, OSError) as error:
+            protocol.fail("given up")
             raise Lost(f"the IMAP connection broke: {type(error).__name__}") from error
+        except Lost:
+            protocol.fail("given up")
+            raise
+        finally:
+            answer.cancel()
+        if getattr(found, "result", None) == LOST:
+            raise Lost("the IMAP connection broke")
+        return found
+
+
+def _numbered(lines: list[bytes]) -> Selected:
+    found = answers.selected(lines)
+    if found is None:
+        raise Declined("the server does not number its mails (no UIDVALIDITY or UIDNEXT)")
+    return found
+
+
+def _resync(since: Since) -> str:
+    """The parameter of SELECT (RFC 7162 section 3.2.5.2)."""
+    known = written(since.known)
+    if len(known) > _MAX_SET:
+        known = written([bounds_of(since.known)])
+    return f" (QRESYNC ({since.validity} {since.modseq} {known}))"
 
 
 def _words(answer: Any) -> str:
     """The server's words on a refusal, shortened: they are shown to operators."""
     last = bytes(answer.lines[-1]) if answer.lines else b""
     return f"{answer.result} {last[:120].decode('ascii', 'replace')}"
-
-
-def _selected(text: bytes) -> Selected:
-    validity = re.search(rb"UIDVALIDITY (\d+)", text)
-    following = re.search(rb"UIDNEXT (\d+)", text)
-    if validity is None or following is None:
-        raise Declined("the server does not number its mails (no UIDVALIDITY or UIDNEXT)")
-    return Selected(validity=int(validity.group(1)), next_uid=int(following.group(1)))
-
-
-def _mails(lines: list[Any], *, header: bool) -> list[Listed]:
-    """The answers to a FETCH: a line, and for each literal its bytes and the rest of the line."""
-    found: list[Listed] = []
-    text, literal = b"", None
-    for line in [*lines, b"0 FETCH ("]:
-        if isinstance(line, bytearray):
-            literal = line
-        elif re.match(rb"\d+ FETCH \(", line):
-            if (uid := _UID.search(text)) is not None:
-                found.append(_listed(int(uid.group(1)), text, literal, header=header))
-            text, literal = line, None
-        else:
-            text += b" " + line
-    return found
-
-
-def _listed(uid: int, text: bytes, literal: bytearray | None, *, header: bool) -> Listed:
-    size, date = _SIZE.search(text), _DATE.search(text)
-    data = bytes(literal) if literal is not None else None
-    return Listed(
-        uid=uid,
-        size=int(size.group(1)) if size else 0,
-        at=_seconds(date.group(1).decode("ascii", "replace")) if date else 0,
-        header=(data or b"") if header else b"",
-        body=None if header else data,
-    )
-
-
-def _seconds(date: str) -> int:
-    try:
-        return int(parsedate_to_datetime(date.strip().replace("-", " ", 2)).timestamp())
-    except (ValueError, OverflowError):
-        return 0
 
 
 def mailbox_name(folder: str) -> str:
