@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -51,6 +52,9 @@ TOPICS = Topics("bench")
 QUEUE = "general"
 THREADS = 500
 """People writing while latency is measured; each has a conversation after the first second."""
+WARM_UP_S = 12.0
+"""A broker just started compiles its code first; what is sent in that time is not in the figures."""
+_NUMBER = re.compile(rb'"n=(\d+)"')
 
 
 class CopyStage:
@@ -180,12 +184,14 @@ async def restore(bus: KafkaBus, keys: int) -> dict[str, float]:
         store.close()
         fresh = LocalStore(Path(folder) / "fresh.sqlite")
         reading = Changelog(core.wire, tp, PARTITIONS, fresh, core.limits)
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         await reading.restore()
-        seconds = time.perf_counter() - began
+        seconds, used = time.perf_counter() - began, time.process_time() - cpu
         assert fresh.count() == keys
         fresh.close()
-    return {"keys": keys, "keys_per_second": round(keys / seconds)}
+    return {
+        "keys": keys, "keys_per_second": round(keys / seconds), "keys_per_cpu_second": round(keys / used),
+    }  # fmt: skip
 
 
 async def door_to_queue(addresses: list[str], folder: str, rate: int, seconds: float) -> dict[str, float]:
@@ -204,7 +210,7 @@ async def door_to_queue(addresses: list[str], folder: str, rate: int, seconds: f
 
 async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]:
     sent: dict[bytes, float] = {}
-    took: list[float] = []
+    took: list[tuple[float, float]] = []
     following = bus.follow(TOPICS.queue(QUEUE))
     first = 50_000_000
 
@@ -212,29 +218,71 @@ async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]
         async for records in following:
             now = time.perf_counter()
             for record in records:
-                at = sent.pop(_number(record), None)
-                if at is not None:
-                    took.append(now - at)
+                # The first messages of a conversation may come together, with its assignment.
+                for number in _NUMBER.findall(record.value or b""):
+                    at = sent.pop(number, None)
+                    if at is not None:
+                        took.append((at, now - at))
 
     watching = asyncio.create_task(watch())
     publisher = bus.publisher("door")
     began = time.perf_counter()
     n, calls = 0, []
-    while (passed := time.perf_counter() - began) < seconds:
+    used = Used()
+    while (passed := time.perf_counter() - began) < WARM_UP_S + seconds:
+        if passed < WARM_UP_S:
+            used = Used()
         while n < passed * rate:
             calls.append(asyncio.create_task(_send(publisher, first + n, sent)))
             n += 1
         await asyncio.sleep(0.004)
+    cores = used.cores()
     await asyncio.gather(*calls)
-    ends = time.perf_counter() + 10
+    ends = time.perf_counter() + 30
     while sent and time.perf_counter() < ends:
         await asyncio.sleep(0.05)
     watching.cancel()
-    warm = sorted(took[rate:])  # the first second warms caches and connections up
+    warm = sorted(latency for at, latency in took if at - began > WARM_UP_S)
     return {
         "rate": rate, "messages": n, "missing": len(sent),
         "p50_ms": round(statistics.median(warm) * 1000, 1), "p99_ms": round(warm[int(len(warm) * 0.99)] * 1000, 1),
-    }  # fmt: skip
+    } | cores  # fmt: skip
+
+
+class Used:
+    """Cores in use since it was made, from Linux's /proc: by this bench with its broker, and by everybody else."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._ours, self._all = _ticks_of_family(os.getpid()), _ticks_of_machine()
+
+    def cores(self) -> dict[str, float]:
+        ticks = (time.perf_counter() - self._began) * os.sysconf("SC_CLK_TCK")
+        ours = _ticks_of_family(os.getpid()) - self._ours
+        return {
+            "cores_of_bench_and_broker": round(ours / ticks, 2),
+            "cores_of_others": round(max(0.0, _ticks_of_machine() - self._all - ours) / ticks, 2),
+        }
+
+
+def _ticks_of_machine() -> int:
+    user, nice, system, *_ = map(int, Path("/proc/stat").read_text("ascii").split("\n", 1)[0].split()[1:])
+    return user + nice + system
+
+
+def _ticks_of_family(root: int) -> int:
+    """Of a process and all that descend from it."""
+    found: dict[int, tuple[int, int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        found[int(stat.parent.name)] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = {root}
+    while more := {pid for pid, (parent, _) in found.items() if parent in family} - family:
+        family |= more
+    return sum(found[pid][1] for pid in family if pid in found)
 
 
 async def _send(publisher: Any, number: int, sent: dict[bytes, float]) -> None:
@@ -249,13 +297,6 @@ _RAW = RawEvent(
     id="raw", channel="webhook", account="hook", received_at=normalizer_step.AT, body=b"",
     headers=(("content-type", "application/json"),),
 )  # fmt: skip
-
-
-def _number(record: Record) -> bytes:
-    """The number in a message's text; the first of a conversation comes with the assignment."""
-    value = record.value or b""
-    at = value.find(b'"n=')
-    return b"" if at < 0 else value[at + 3 : value.find(b'"', at + 3)]
 
 
 async def serve(addresses: list[str], folder: str) -> None:

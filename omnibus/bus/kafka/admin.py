@@ -174,12 +174,19 @@ class Admin:
         return count > 0 and all(self._wire.leader((name, partition)) is not None for partition in range(count))
 
     async def mend(self, spec: TopicSpec, found: Found) -> None:
-        """Set what can be set; settings that somebody else put on the topic stay."""
+        """Set what can be set, and wait until it is told; settings that somebody else put on the topic stay."""
         configs = {**found.own, **self.wanted_configs(spec, found.replicas)}
         request: Any = AlterConfigsRequest([(_TOPIC, spec.name, list(configs.items()))])
         answer = await self._wire.ask_any(request, _LANE)
         for code, why, _, name in answer.resources:
             check(f"setting {name} ({why})", code)
+        # The controller has it before the broker that is asked next.
+        async with asyncio.timeout(_VISIBLE_S):
+            while True:
+                told, _ = (await self._configs([spec.name]))[spec.name]
+                if configs.items() <= told.items():
+                    return
+                await asyncio.sleep(0.02)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Delete topics with everything in them, and wait until nobody is told of them any more."""

@@ -116,7 +116,8 @@ class Fetcher:
                 self._changed.clear()
                 self._start()
                 try:
-                    await asyncio.wait_for(self._changed.wait(), 1.0)
+                    async with asyncio.timeout(1.0):
+                        await self._changed.wait()
                 except TimeoutError:
                     pass
         finally:

@@ -19,6 +19,7 @@ from omnibus.bus.kafka.fetch import Fetcher, Source
 from omnibus.bus.kafka.membership import Membership
 from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.produce import Transactions
+from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.wire import EARLIEST, LATEST, Tp
 from omnibus.bus.port import Health, TaskHealth, TaskId, TaskState
 from omnibus.errors import Fenced, Misconfigured, OutOfRange
@@ -26,6 +27,7 @@ from omnibus.stage.store.local import LocalStore
 
 log = structlog.get_logger(__name__)
 _FENCED_PAUSE_S = 0.5
+_CANCEL_AGAIN_S = 0.2
 _LAST_WORD_S = 1.5
 """Of a drain's time, kept for leaving the group and closing."""
 
@@ -33,20 +35,26 @@ _LAST_WORD_S = 1.5
 class Part:
     """One partition of a group while this process owns it: fence, changelog, inputs, and how it is."""
 
-    def __init__(self, core: Core, name: str, partition: int, inputs: Sequence[str], partitions: int) -> None:
+    def __init__(
+        self, core: Core, name: str, partition: int, inputs: Sequence[str], partitions: int, strand: Strand
+    ) -> None:
         self._core = core
         self.id = TaskId(name, partition)
         self._inputs = tuple(inputs)
         self.state: TaskState = "starting"
         self.reason: str | None = None
+        self.gone = False
+        """It has another owner. Its task is cancelled, too, but the client's `wait_for` may lose a cancellation that
+        comes together with an answer (https://github.com/python/cpython/issues/86296)."""
         self.failures = 0
         self.last_commit_ms: int | None = None
         self.wake = asyncio.Event()
         self.sources: list[Source] = []
         self.reportable: tuple[dict[Tp, int], int] | None = None
         """Positions to show to the world once the changelog record at this offset can be read."""
-        lane = ("txn", partition % core.limits.lanes)
-        self.transactions = Transactions(core.wire, core.transactional_id(name, partition), lane, core.limits)
+        self.strand = strand
+        self.fence = 0
+        """Which fence of the strand everything here was read after."""
         self._partitions = partitions
         self.changelog: Changelog
         self.saved: dict[str, Place] = {}
@@ -54,7 +62,7 @@ class Part:
     async def open(self) -> None:
         """Fence, then read position and state: whatever was read before the fence is void."""
         self.state = "starting"
-        await self.transactions.fence()
+        self.fence = await self.strand.open(self.wake)
         self.state = "restoring"
         began = time.monotonic()
         tp = (self._core.state_topic(self.id.stage), self.id.partition)
@@ -106,7 +114,7 @@ class Part:
     async def close(self, fetcher: Fetcher) -> None:
         self.state = "stopped"
         self.unfollow(fetcher)
-        await self.transactions.discard()
+        await self.strand.leave(self.wake)
         if hasattr(self, "changelog"):
             self.changelog.store.close()
 
@@ -123,6 +131,8 @@ class GroupRunner(ABC, Generic[P]):
         self._inputs = tuple(inputs)
         self._pace = pace
         self._parts: dict[int, P] = {}
+        self._strands: Strands
+        self._held: dict[int, Strand] = {}
         self._lives: dict[int, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._fetcher = Fetcher(core.wire, name, core.limits)
@@ -141,11 +151,12 @@ class GroupRunner(ABC, Generic[P]):
         if self._background or self._stopping:
             raise Misconfigured(self.name, "a runner is started once")
         self._partitions = await self._core.co_partitioned(self.name, self._inputs, [self._core.dead_letters])
+        self._strands = self._grouped(self._partitions)
         self._member = Membership(
             self._core.groups,
             self._core.group(self.name),
             self._inputs,
-            self._partitions,
+            self._strands,
             self._core.limits,
             assigned=self._assigned,
             revoking=self._revoking,
@@ -173,13 +184,10 @@ class GroupRunner(ABC, Generic[P]):
             await asyncio.wait(lives, timeout=max(0.1, ends - time.monotonic()))
         if self._background:
             fetching, reporting, grouping = self._background
-            for task in (reporting, grouping):
-                task.cancel()
-            await asyncio.gather(reporting, grouping, return_exceptions=True)
+            await _end_of(reporting, grouping)
             await self._last_report()
             await self._member.leave()
-            fetching.cancel()
-            await asyncio.gather(fetching, return_exceptions=True)
+            await _end_of(fetching)
             self._background = []
         self._parts.clear()
 
@@ -219,7 +227,11 @@ class GroupRunner(ABC, Generic[P]):
     # --- what comes and goes --------------------------------------------------------------------
 
     @abstractmethod
-    def _new_part(self, partition: int) -> P: ...
+    def _grouped(self, partitions: int) -> Strands:
+        """Which partitions commit together."""
+
+    @abstractmethod
+    def _new_part(self, partition: int, strand: Strand) -> P: ...
 
     @abstractmethod
     async def _live(self, part: P) -> None:
@@ -239,12 +251,21 @@ class GroupRunner(ABC, Generic[P]):
             self._begin(partition)
 
     def _begin(self, partition: int) -> None:
-        part = self._parts[partition] = self._new_part(partition)
+        number = self._strands.of(partition)
+        strand = self._held[number] = self._held.get(number) or self._new_strand(number)
+        part = self._parts[partition] = self._new_part(partition, strand)
         life = asyncio.create_task(self._keep_alive(part), name=f"{self.name}[{partition}]")
         self._lives[partition] = life
 
+    def _new_strand(self, number: int) -> Strand:
+        core = self._core
+        lane = ("txn", number % core.limits.lanes)
+        transactions = Transactions(core.wire, core.transactional_id(self.name, number), lane, core.limits)
+        return Strand(transactions, self._pace, core.limits.batch_bytes)
+
     def _end(self, partition: int) -> None:
-        del self._parts[partition]
+        self._parts.pop(partition).gone = True
+        self._held.pop(self._strands.of(partition), None)  # it ends with all its partitions, and is never resumed
         life = self._lives.pop(partition)
         life.cancel()
         self._ending.add(life)
@@ -253,7 +274,7 @@ class GroupRunner(ABC, Generic[P]):
     async def _keep_alive(self, part: P) -> None:
         """Crash-only: a task that failed is begun afresh, fence first, as long as it is ours."""
         try:
-            while not self._stopping:
+            while not (self._stopping or part.gone):
                 try:
                     await self._live(part)
                     return
@@ -264,7 +285,6 @@ class GroupRunner(ABC, Generic[P]):
 
     async def _after_failure(self, part: P, error: Exception) -> None:
         part.unfollow(self._fetcher)
-        await part.transactions.discard()
         least, most = self._core.limits.restart_backoff_s
         if isinstance(error, Fenced):
             # The coordinator is asked who owns the partition before it is fenced again: else two would do so in turn.
@@ -283,7 +303,8 @@ class GroupRunner(ABC, Generic[P]):
     async def _wait(self, part: P, seconds: float | None) -> None:
         """Until there may be work for a part, at most `seconds`."""
         try:
-            await asyncio.wait_for(part.wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await part.wake.wait()
         except TimeoutError:
             pass
 
@@ -316,3 +337,12 @@ class GroupRunner(ABC, Generic[P]):
             for part, what in seen.items():
                 if part.reportable is what:
                     part.reportable = None
+
+
+async def _end_of(*tasks: asyncio.Task[None]) -> None:
+    """Cancel them until they end: one cancellation may be lost, see `Part.gone`."""
+    while alive := [task for task in tasks if not task.done()]:
+        for task in alive:
+            task.cancel()
+        await asyncio.wait(alive, timeout=_CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)

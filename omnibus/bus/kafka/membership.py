@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,10 +21,10 @@ from omnibus.bus.kafka import codes
 from omnibus.bus.kafka.assignor import assign
 from omnibus.bus.kafka.codes import BrokerRefused, Unanswered, check
 from omnibus.bus.kafka.limits import Limits
+from omnibus.bus.kafka.strand import Strands
 from omnibus.bus.kafka.wire import Tp, Wire
 
 log = structlog.get_logger(__name__)
-_PROTOCOL = "omnibus-sticky"
 _RETRY_S = 0.1
 _SLACK_S = 10.0
 _UNKNOWN = -1
@@ -34,14 +34,17 @@ _decode_owned = msgspec.msgpack.Decoder(list[int]).decode
 
 
 class Membership:
-    """One member. `assigned` is called with everything owned after each rebalance; `revoking` before it is joined."""
+    """One member. `assigned` is called with all partitions owned after each rebalance; `revoking` before it is joined.
+
+    Whole strands are given out: their partitions have one owner.
+    """
 
     def __init__(
         self,
         wire: Wire,
         group: str,
         inputs: Sequence[str],
-        partitions: int,
+        strands: Strands,
         limits: Limits,
         *,
         assigned: Callable[[set[int]], None],
@@ -50,7 +53,9 @@ class Membership:
         self.group = group
         self._wire = wire
         self._inputs = tuple(inputs)
-        self._partitions = partitions
+        self._strands = strands
+        # Members that group the partitions differently would not fence each other: the group does not take both.
+        self._protocol = f"omnibus-sticky-{strands.count}"
         self._limits = limits
         self._assigned = assigned
         self._revoking = revoking
@@ -109,8 +114,8 @@ class Membership:
         )
         check(f"joining {self.group}", answer.error_code)
         assignment = ConsumerProtocolMemberAssignment.decode(answer.member_assignment)
-        self._owned = {tp.partition for tp in assignment.partitions()}
-        self._assigned(set(self._owned))
+        self._owned = {self._strands.of(tp.partition) for tp in assignment.partitions()}
+        self._assigned(self._partitions_of(self._owned))
 
     async def _joined_answer(self) -> Any:
         metadata = ConsumerProtocolMemberMetadata(0, list(self._inputs), _encode_owned(sorted(self._owned)))
@@ -121,18 +126,21 @@ class Membership:
             self._member,
             None,
             "consumer",
-            [(_PROTOCOL, metadata.encode())],
+            [(self._protocol, metadata.encode())],
         )
         patience = self._limits.rebalance_timeout_ms / 1000 + _SLACK_S
         return await self._wire.call(self._coordinator, request, self._lane, patience)
 
     def _shares(self, members: Sequence[tuple[str, str | None, bytes]]) -> list[tuple[str, bytes]]:
         owned = {member[0]: _owned_of(member[-1]) for member in members}
-        shares = assign(self._partitions, owned)
+        shares = {member: self._partitions_of(part) for member, part in assign(self._strands.count, owned).items()}
         return [
-            (member, ConsumerProtocolMemberAssignment(0, [(t, parts) for t in self._inputs], b"").encode())
+            (member, ConsumerProtocolMemberAssignment(0, [(t, sorted(parts)) for t in self._inputs], b"").encode())
             for member, parts in shares.items()
         ]
+
+    def _partitions_of(self, strands: Iterable[int]) -> set[int]:
+        return {partition for strand in strands for partition in self._strands.members(strand)}
 
     # --- staying --------------------------------------------------------------------------------
 
@@ -167,7 +175,8 @@ class Membership:
 
     async def _pause(self, settling: asyncio.Task[None] | None) -> None:
         try:
-            await asyncio.wait_for(self._beat_now.wait(), self._limits.heartbeat_ms / 1000)
+            async with asyncio.timeout(self._limits.heartbeat_ms / 1000):
+                await self._beat_now.wait()
         except TimeoutError:
             pass
         self._beat_now.clear()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.group import Part
+from omnibus.bus.kafka.strand import Strand
 from omnibus.bus.port import Out, SinkSpec
 from omnibus.stage.window import Call, Progress, Window
 
@@ -15,15 +16,16 @@ from omnibus.stage.window import Call, Progress, Window
 class SinkPart(Part):
     """The window is kept through a failed commit, as long as the fence taken afterwards shows that nobody was here."""
 
-    def __init__(self, core: Core, name: str, partition: int, inputs: Sequence[str], partitions: int) -> None:
-        super().__init__(core, name, partition, inputs, partitions)
+    def __init__(
+        self, core: Core, name: str, partition: int, inputs: Sequence[str], partitions: int, strand: Strand
+    ) -> None:
+        super().__init__(core, name, partition, inputs, partitions, strand)
         self.settled = asyncio.Event()
         """Set by every commit."""
 
     window: Window | None = None
     dirty = False
     """True when there is something to commit: acknowledgements and what the handler returned."""
-    commit_at = 0.0
     sent: dict[str, Place]
     committed_places: dict[str, Place]
     _outs: list[Out]

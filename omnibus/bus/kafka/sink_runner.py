@@ -11,11 +11,11 @@ from datetime import timedelta
 import structlog
 
 from omnibus import clock
-from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.group import GroupRunner
 from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.sink_part import SinkPart
+from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.port import Out, SinkSpec, TaskHealth
 from omnibus.errors import Misconfigured, OmnibusError, TryAgain
 from omnibus.stage.contract import SinkHandler
@@ -41,8 +41,11 @@ class SinkRunner(GroupRunner[SinkPart]):
         self._paused_until = 0.0
         self._settling = False
 
-    def _new_part(self, partition: int) -> SinkPart:
-        return SinkPart(self._core, self.name, partition, self._inputs, self._partitions)
+    def _grouped(self, partitions: int) -> Strands:
+        return Strands.of_sink(partitions)
+
+    def _new_part(self, partition: int, strand: Strand) -> SinkPart:
+        return SinkPart(self._core, self.name, partition, self._inputs, self._partitions, strand)
 
     # --- the life of a partition ----------------------------------------------------------------
 
@@ -56,17 +59,20 @@ class SinkRunner(GroupRunner[SinkPart]):
             if part.window is not before:
                 await self._cancel_calls(part)
             part.follow(reading, self._fetcher)
-            while not self._stopping:
+            while not (self._stopping or part.gone):
                 part.wake.clear()
                 if not self._settling:
                     if part.admit():
                         self._fetcher.more()
                     self._begin_calls(part)
-                if part.dirty and time.monotonic() >= part.commit_at:
+                if part.dirty and time.monotonic() >= part.strand.commit_at:
                     await self._commit(part)
                     continue
                 await self._wait(part, self._pause_s(part))
-            await self._finish(part)
+            if part.gone:
+                await self._cancel_calls(part)
+            else:
+                await self._finish(part)
         except asyncio.CancelledError:
             await self._cancel_calls(part)
             raise
@@ -136,7 +142,7 @@ class SinkRunner(GroupRunner[SinkPart]):
         now = time.monotonic()
         waits: list[float] = []
         if part.dirty:
-            waits.append(part.commit_at)
+            waits.append(part.strand.commit_at)
         if self._pause_reason is not None and now < self._paused_until:
             waits.append(self._paused_until)
         elif len(self._calls) < self._spec.concurrency and part.window is not None and not self._settling:
@@ -218,10 +224,7 @@ class SinkRunner(GroupRunner[SinkPart]):
     async def _commit(self, part: SinkPart) -> None:
         outs, places = part.to_commit()
         rows = self._core.catalog.prepare(outs) + part.changelog.rows({}, places)
-        began = time.monotonic()
-        part.commit_at = began + self._pace.interval_s
-        last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
-        self._pace.took(time.monotonic() - began)
+        last = await part.strand.commit(part.fence, rows)
         offset = last[part.changelog.tp]
         part.changelog.committed({}, offset)
         part.committed()
@@ -249,6 +252,7 @@ class SinkRunner(GroupRunner[SinkPart]):
 async def _until(event: asyncio.Event, ends: float) -> None:
     """Until it is set, at the latest until `ends` on the monotonic clock."""
     try:
-        await asyncio.wait_for(event.wait(), max(0.0, ends - time.monotonic()))
+        async with asyncio.timeout(max(0.0, ends - time.monotonic())):
+            await event.wait()
     except TimeoutError:
         pass

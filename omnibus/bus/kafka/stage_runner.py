@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from omnibus import clock
 from omnibus.blobs import BlobMissing
-from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import size_of
 from omnibus.bus.kafka.group import GroupRunner, Part
 from omnibus.bus.kafka.pace import Pace
+from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.table import Tables
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskId
 from omnibus.errors import Misconfigured
@@ -35,14 +35,13 @@ class StagePart(Part):
     sweeper: Sweeper
     next_due: int | None = None
     sweep_at = 0.0
-    commit_at = 0.0
     idle_since = 0.0
 
     def begin(self, stage: Stage, spec: StageSpec) -> None:
         self.stage = stage
         self.sweeper = Sweeper(spec)
         self.next_due = next_due_ms(self.changelog.store)
-        self.commit_at, self.idle_since = 0.0, time.monotonic()
+        self.idle_since = time.monotonic()
         self.state, self.reason = "ready", None
 
     def take(self, limit: int, most: int) -> list[Record]:
@@ -91,8 +90,11 @@ class StageRunner(GroupRunner[StagePart]):
         self._tables = {name: await self._all_tables.get(name) for name in self._spec.tables}
         await super().start()
 
-    def _new_part(self, partition: int) -> StagePart:
-        return StagePart(self._core, self.name, partition, self._inputs, self._partitions)
+    def _grouped(self, partitions: int) -> Strands:
+        return Strands.of_stage(partitions)
+
+    def _new_part(self, partition: int, strand: Strand) -> StagePart:
+        return StagePart(self._core, self.name, partition, self._inputs, self._partitions, strand)
 
     # --- the life of a task ---------------------------------------------------------------------
 
@@ -102,8 +104,9 @@ class StageRunner(GroupRunner[StagePart]):
         await self._show_start(part, places)
         part.begin(self._factory(part.id), self._spec)
         part.follow(places, self._fetcher)
-        while not self._stopping:
+        while not (self._stopping or part.gone):
             part.wake.clear()
+            part.strand.check(part.fence)
             pause = self._pause_s(part)
             if pause is None or pause > 0:
                 await self._wait(part, pause)
@@ -117,7 +120,7 @@ class StageRunner(GroupRunner[StagePart]):
         waiting = part.waiting()
         if waiting:
             part.idle_since = now
-            return 0.0 if waiting >= self._limit() else max(0.0, part.commit_at - now)
+            return 0.0 if waiting >= self._limit() else max(0.0, part.strand.commit_at - now)
         pauses = []
         if part.next_due is not None:
             due_s = (part.next_due - clock.now_ms()) / 1000
@@ -139,7 +142,7 @@ class StageRunner(GroupRunner[StagePart]):
 
     async def _keep_position(self, part: StagePart) -> None:
         """At a quiet end: what retention takes from here on was dealt with."""
-        if part.state == "ready" and not part.waiting() and part.positions() != part.saved:
+        if part.state == "ready" and not part.gone and not part.waiting() and part.positions() != part.saved:
             await self._commit(part, StepResult([], {}, {}, 0, []))
 
     # --- one step -------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ class StageRunner(GroupRunner[StagePart]):
     def _compute(self, part: StagePart, records: Sequence[Record], bodies: dict[str, bytes], now_ms: int) -> StepResult:
         began = time.perf_counter()
         store = part.changelog.store
-        due: Sequence[Timer] = ()
+        due: Iterable[Timer] = ()
         if part.next_due is not None and part.next_due <= now_ms:
             due = due_timers(store, now_ms)
         context = StepContext(part.id, self._spec, store, now_ms, self._tables, bodies, check=self._core.catalog.check)
@@ -181,10 +184,7 @@ class StageRunner(GroupRunner[StagePart]):
         await self._core.catalog.know({out.topic for out in result.outs})
         rows = self._core.catalog.prepare(result.outs)
         rows += part.changelog.rows(result.delta, positions)
-        began = time.monotonic()
-        part.commit_at = began + self._pace.interval_s
-        last = await part.transactions.commit(pack(rows, self._core.limits.batch_bytes))
-        self._pace.took(time.monotonic() - began)
+        last = await part.strand.commit(part.fence, rows)
         offset = last[part.changelog.tp]
         part.changelog.committed(result.delta, offset)
         part.saved = positions
@@ -210,7 +210,8 @@ class StageRunner(GroupRunner[StagePart]):
             raise Misconfigured("blobs", "a record refers to a blob, but the bus was opened without a blob store")
         async with self._blob_slots:
             try:
-                return ref, await asyncio.wait_for(self._core.blobs.get(ref), self._core.limits.blob_timeout_s)
+                async with asyncio.timeout(self._core.limits.blob_timeout_s):
+                    return ref, await self._core.blobs.get(ref)
             except (BlobMissing, ValueError):
                 return ref, None
 
@@ -218,4 +219,5 @@ class StageRunner(GroupRunner[StagePart]):
         if self._core.blobs is None:
             raise Misconfigured("blobs", "the stage keeps a blob, but the bus was opened without a blob store")
         async with self._blob_slots:
-            await asyncio.wait_for(self._core.blobs.put(uri, data), self._core.limits.blob_timeout_s)
+            async with asyncio.timeout(self._core.limits.blob_timeout_s):
+                await self._core.blobs.put(uri, data)

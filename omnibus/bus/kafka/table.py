@@ -106,7 +106,8 @@ class FollowedTable:
                 await asyncio.sleep(0)
                 continue
             try:
-                await asyncio.wait_for(self._came.wait(), _RETRY_S)
+                async with asyncio.timeout(_RETRY_S):
+                    await self._came.wait()
             except TimeoutError:
                 pass
 
