@@ -24,6 +24,8 @@ ANYTHING = "*"
 
 PATIENCE = timedelta(milliseconds=300)
 """How long a sender waits for a provider that never answers."""
+LONG = timedelta(seconds=30)
+"""And for one that does: the machine may be busy."""
 
 
 class ExpectedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,17 +64,18 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class ProviderHttp(Http):
     """The outbound client of a sender under test: every address leads to the fake provider."""
 
-    def __init__(self, provider_url: str) -> None:
+    def __init__(self, provider_url: str, patience: timedelta = LONG) -> None:
         super().__init__(allow_private=True)
         self._provider = URL(provider_url)
+        self._patience = patience
 
     async def request(self, method: str, url: str, **options: Any) -> Response:
-        options.update(headers=self._marked(url, options.get("headers")), allow_private=True, timeout=PATIENCE)
+        options.update(headers=self._marked(url, options.get("headers")), allow_private=True, timeout=self._patience)
         return await super().request(method, self._led_astray(url), **options)
 
     @asynccontextmanager
     async def stream(self, url: str, **options: Any) -> AsyncIterator[Download]:
-        options.update(headers=self._marked(url, options.get("headers")), allow_private=True, timeout=PATIENCE)
+        options.update(headers=self._marked(url, options.get("headers")), allow_private=True, timeout=self._patience)
         async with super().stream(self._led_astray(url), **options) as download:
             yield download
 
@@ -103,7 +106,8 @@ class FakeProvider:
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            async with ProviderHttp(f"http://127.0.0.1:{runner.addresses[0][1]}") as http:
+            patience = PATIENCE if any(call.response.how == "silent" for call in self._calls) else LONG
+            async with ProviderHttp(f"http://127.0.0.1:{runner.addresses[0][1]}", patience) as http:
                 yield http
         finally:
             self._done.set()
