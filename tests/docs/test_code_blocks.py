@@ -175,6 +175,7 @@ async def test_what_a_page_says_works(page: Path, tmp_path: Path) -> None:
 def test_there_is_something_to_run() -> None:
     """A fence that is never recognised would make everything above pass."""
     assert len(runnable(ROOT / "docs/guide/operations.md")) >= 4
+    assert len(runnable(ROOT / "README.md")) >= 3
 
 
 PAGE = """# Title
