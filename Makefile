@@ -30,7 +30,7 @@ bench: $(VENV)/.test         ## measure; a table for people, JSON in artifacts/b
 	$(BIN)/python -m bench
 
 chaos: $(VENV)/.test servers ## kill -9 and SIGSTOP for a minute each, on both buses, with oracles that are tested, too
-	OMNIBUS_CHAOS_SECONDS=60 $(BIN)/pytest -s -p no:randomly --timeout 900 tests/chaos \
+	OMNIBUS_CHAOS_SECONDS=60 OMNIBUS_CHAOS_FAULTS=200 $(BIN)/pytest -s -p no:randomly --timeout 900 tests/chaos \
 	  tests/chaos/kafka/mutations_kafka.py tests/chaos/kafka/brokers_kafka.py
 
 mail-corpus: $(VENV)/.test   ## judge the mail parser over a folder of mails: make mail-corpus MAIL_CORPUS=DIR

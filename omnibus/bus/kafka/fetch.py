@@ -87,11 +87,12 @@ def size_of(record: Record) -> int:
 class Fetcher:
     """Keeps the sources given to it filled. One request at a time for each broker, over a connection of its own."""
 
-    def __init__(self, wire: Wire, lane: Hashable, limits: Limits, isolation: int = COMMITTED) -> None:
+    def __init__(self, wire: Wire, lane: Hashable, limits: Limits, pause_s: Callable[[], float] = lambda: 0.0) -> None:
+        """`pause_s` says how long to let records gather after an answer before more is asked for."""
         self._wire = wire
         self._lane = ("fetch", lane)
         self._limits = limits
-        self._isolation = isolation
+        self._pause_s = pause_s
         self._sources: dict[Tp, Source] = {}
         self._running: dict[int, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
@@ -152,9 +153,7 @@ class Fetcher:
         topics: dict[str, list[tuple[int, int, int]]] = {}
         for (topic, partition), (_, position) in asked.items():
             topics.setdefault(topic, []).append((partition, position, self._limits.partition_bytes))
-        request = FetchRequest(
-            self._limits.fetch_wait_ms, 1, self._limits.fetch_bytes, self._isolation, list(topics.items())
-        )
+        request = FetchRequest(self._limits.fetch_wait_ms, 1, self._limits.fetch_bytes, COMMITTED, list(topics.items()))
         try:
             answer = await self._wire.call(node, request, self._lane)
         except Unanswered as error:
@@ -172,6 +171,8 @@ class Fetcher:
         if failed:
             await self._wire.refresh()
             await asyncio.sleep(_PAUSE_S)
+        else:
+            await asyncio.sleep(self._pause_s())
 
     def _arrived(
         self, source: Source, code: int, stable: int, aborted: list[tuple[int, int]] | None, data: bytes | None
@@ -186,7 +187,7 @@ class Fetcher:
         source.failing_since = None
         source.end, before = stable, source.end
         if data:
-            source.arrived(unpack(source.tp, data, source.position, aborted if self._isolation == COMMITTED else None))
+            source.arrived(unpack(source.tp, data, source.position, aborted))
         if source.ahead or source.error or before != stable:
             source.came()
         return True

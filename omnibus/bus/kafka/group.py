@@ -27,6 +27,7 @@ from omnibus.stage.store.local import LocalStore
 
 log = structlog.get_logger(__name__)
 _FENCED_PAUSE_S = 0.5
+_ANSWERS_PER_COMMIT = 4
 _CANCEL_AGAIN_S = 0.2
 _LAST_WORD_S = 1.5
 """Of a drain's time, kept for leaving the group and closing."""
@@ -135,7 +136,7 @@ class GroupRunner(ABC, Generic[P]):
         self._held: dict[int, Strand] = {}
         self._lives: dict[int, asyncio.Task[None]] = {}
         self._ending: set[asyncio.Task[None]] = set()
-        self._fetcher = Fetcher(core.wire, name, core.limits)
+        self._fetcher = Fetcher(core.wire, name, core.limits, self._gather_s)
         self._member: Membership
         self._partitions = 0
         self._background: list[asyncio.Task[None]] = []
@@ -223,6 +224,10 @@ class GroupRunner(ABC, Generic[P]):
             last_commit_ms=part.last_commit_ms,
             reason=part.reason,
         )
+
+    def _gather_s(self) -> float:
+        """Between two answers: records are taken up at the pace of commits, so asking more often gains nothing."""
+        return self._pace.interval_s / _ANSWERS_PER_COMMIT
 
     # --- what comes and goes --------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     blob_timeout_s: float = 30.0
     state_cache_bytes: int = 8 * 1024 * 1024
     """State kept in memory for each task, in front of its file."""
-    report_every_s: float = 0.1
+    report_every_s: float = 0.25
     """How often the group's offsets (for lag only) follow the positions in the changelogs."""
     settle_s: float = 5.0
     """How long a sink's running calls may hold up a rebalance."""

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.connected
 async def test_brokers_may_die_as_well(three_brokers: Cluster, make_chaos: Callable[..., Chaos]) -> None:
     """Three nodes: leaders of the transaction log and of changelogs are killed and stopped, on top of everything."""
     verdict = await make_chaos(three_brokers, SEED).run(SECONDS, brokers=True)
-    print(f"seed {SEED}: {verdict}")
+    print(f"seed {SEED}: {verdict.faults.total()} faults, {verdict}")
     assert verdict.complaints == [], f"OMNIBUS_CHAOS_SEED={SEED} runs it again"
     assert verdict.faults["broker killed"] + verdict.faults["broker stopped"] > 0
     assert verdict.acknowledged > 50

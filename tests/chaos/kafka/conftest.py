@@ -96,11 +96,13 @@ class Chaos:
         (folder / "omnibus.yaml").write_text(config, "utf-8")
 
     async def run(
-        self, seconds: float, *, workers: int = 3, brokers: bool = False, patience_s: float = 90.0
+        self, seconds: float, *, faults: int = 0, workers: int = 3, brokers: bool = False, patience_s: float = 90.0
     ) -> Verdict:
-        """Feed and break for so long, let them finish, judge."""
+        """Feed and break for so long (up to five times as long while `faults` are not reached), let them finish,
+        judge."""
         self._patience_s = patience_s
         self._brokers = brokers
+        self._wanted = faults
         began = time.monotonic()
         async with self._bus() as bus:
             config = configuration(self._folder / "omnibus.yaml")
@@ -115,7 +117,7 @@ class Chaos:
                 ends = time.monotonic() + seconds
                 async with asyncio.TaskGroup() as breaking:
                     for name in list(self._workers):
-                        breaking.create_task(self._break_things(name, ends))
+                        breaking.create_task(self._break_things(name, ends, ends + 4 * seconds))
                 self._feeding = False
                 async with asyncio.timeout(60):
                     await feeding
@@ -209,7 +211,7 @@ class Chaos:
 
     # --- faults ---------------------------------------------------------------------------------
 
-    async def _break_things(self, name: str, ends: float) -> None:
+    async def _break_things(self, name: str, ends: float, at_most: float) -> None:
         """One fault after the other to one worker; the others have their own. Broker faults are the first one's."""
         faults: list[tuple[int, str, Callable[[str], Awaitable[None]]]] = [
             (6, "kill -9", self._crash),
@@ -223,7 +225,7 @@ class Chaos:
             faults.append((3, "storm: a member comes and goes", self._storm))
             if self._brokers:
                 faults += [(4, "broker killed", self._kill_broker), (3, "broker stopped", self._freeze_broker)]
-        while time.monotonic() < ends:
+        while (now := time.monotonic()) < ends or (now < at_most and self.verdict.faults.total() < self._wanted):
             await asyncio.sleep(self._random.uniform(0.1, 0.5 if self._settings["mutation"] else 1.5))
             what, fault = self._random.choices(
                 [(what, fault) for _, what, fault in faults], [weight for weight, _, _ in faults]
