@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 
 import structlog
 
@@ -17,10 +15,10 @@ from omnibus.bus.embedded.reader import decode_acked
 from omnibus.bus.embedded.sink_part import SinkPart
 from omnibus.bus.embedded.txn import Txn
 from omnibus.bus.port import Out, SinkSpec, TaskHealth, TaskId
-from omnibus.errors import Fenced, Misconfigured, OmnibusError, TryAgain
+from omnibus.errors import Fenced, OmnibusError
 from omnibus.stage.contract import SinkHandler
-from omnibus.stage.step import dead_letter
-from omnibus.stage.window import Call, Progress, Window, backoff_s
+from omnibus.stage.delivery import Deliveries
+from omnibus.stage.window import Progress, Window
 
 log = structlog.get_logger(__name__)
 
@@ -35,10 +33,8 @@ class SinkRunner(GroupRunner[SinkPart]):
     def __init__(self, core: Core, spec: SinkSpec, handler: SinkHandler) -> None:
         super().__init__(core, spec.name, spec.inputs)
         self._spec = spec
-        self._handler = handler
         self._calls: dict[asyncio.Task[None], SinkPart] = {}
-        self._pause_reason: str | None = None
-        self._paused_until = 0.0
+        self._deliveries = Deliveries(spec, handler, core.dead_letters, self._check, self)
         self._turn = 0
 
     def _assigned(self, partition: int, epoch: int) -> SinkPart:
@@ -113,8 +109,8 @@ class SinkRunner(GroupRunner[SinkPart]):
     def _begin_calls(self) -> None:
         """Start as many calls as may run, one partition after the other."""
         now = time.monotonic()
-        most = 1 if self._pause_reason is not None else self._spec.concurrency
-        if now < self._paused_until:
+        most = self._deliveries.most_at_once
+        if now < self._deliveries.paused_until:
             return
         parts = self._in_turn()
         while parts and len(self._calls) < most:
@@ -124,7 +120,7 @@ class SinkRunner(GroupRunner[SinkPart]):
         call = part.take(now)
         if call is None:
             return False
-        running = asyncio.create_task(self._deliver(part, call), name=f"{self.name}: deliver")
+        running = asyncio.create_task(self._deliveries.deliver(part, call), name=f"{self.name}: deliver")
         self._calls[running] = part
         running.add_done_callback(self._call_ended)
         return True
@@ -143,73 +139,15 @@ class SinkRunner(GroupRunner[SinkPart]):
         """Until something waits no longer; None waits for records or for a call to end."""
         now = time.monotonic()
         waits = [part.retry_at for part in self._parts.values() if part.window is None or part.reason is not None]
-        if self._pause_reason is not None and now < self._paused_until:
-            waits.append(self._paused_until)
+        if self._deliveries.pause_reason is not None and now < self._deliveries.paused_until:
+            waits.append(self._deliveries.paused_until)
         elif len(self._calls) < self._spec.concurrency and not self._stopping:
             waits.extend(due for part in self._parts.values() if (due := part.next_due()) is not None)
         return max(0.0, min(waits) - now) if waits else None
 
-    # --- one call -------------------------------------------------------------------------------
-
-    async def _deliver(self, part: SinkPart, call: Call) -> None:
-        try:
-            outs = await self._handler.deliver(call.records)
-            for out in outs:
-                self._core.catalog.check(out)
-        except asyncio.CancelledError:
-            current = asyncio.current_task()
-            if current is not None and current.cancelling():
-                raise
-            # Something inside the handler was cancelled, not the call: its records must not be forgotten.
-            self._try_again(part, call, TryAgain("the handler cancelled itself"))
-        except TryAgain as error:
-            self._try_again(part, call, error)
-        except Misconfigured as error:
-            self._pause(part, call, error)
-        except Exception as error:  # Refused and RecipientGone are final; anything else is a bug in the handler
-            self._give_up(part, call, error)
-        else:
-            self._delivered(part, call, outs)
-
-    def _delivered(self, part: SinkPart, call: Call, outs: Sequence[Out]) -> None:
-        self._unpause()
-        part.done(call, outs)
-        self.processed_total += len(call.entries)
-
-    def _try_again(self, part: SinkPart, call: Call, error: TryAgain) -> None:
-        self._unpause()
-        if self._spec.max_attempts is not None and call.attempts >= self._spec.max_attempts:
-            self._give_up(part, call, error)
-            return
-        part.retry(call, time.monotonic() + self._backoff(call.attempts, error.after))
-
-    def _give_up(self, part: SinkPart, call: Call, error: Exception) -> None:
-        """A record alone becomes a dead letter; of several, each is tried alone, so that only the bad one is lost."""
-        self._unpause()
-        if len(call.entries) > 1:
-            part.one_by_one(call, time.monotonic())
-            return
-        entry = call.entries[0]
-        if not isinstance(error, OmnibusError):
-            log.error("sink_bug", sink=self.name, partition=part.id.partition, error=type(error).__name__)
-        part.done(call, [dead_letter(self._core.dead_letters, self.name, entry.record, error, entry.attempts)])
-        self.dead_letters_total += 1
-        self.processed_total += 1
-
-    def _pause(self, part: SinkPart, call: Call, error: Misconfigured) -> None:
-        """Nothing more is delivered until a single call, tried at long intervals, no longer says so."""
-        if self._pause_reason is None:
-            log.error("sink_paused", sink=self.name, reason=str(error))
-        self._pause_reason = str(error)
-        self._paused_until = time.monotonic() + self._spec.backoff_s[1]
-        part.untried(call, self._paused_until)
-
-    def _unpause(self) -> None:
-        self._pause_reason, self._paused_until = None, 0.0
-
-    def _backoff(self, attempt: int, after: timedelta | None) -> float:
-        jitter = random.random()  # noqa: S311  # spreads retries, guards nothing
-        return backoff_s(attempt, self._spec.backoff_s, jitter, None if after is None else after.total_seconds())
+    async def _check(self, outs: Sequence[Out]) -> None:
+        for out in outs:
+            self._core.catalog.check(out)
 
     # --- committing -----------------------------------------------------------------------------
 
@@ -251,12 +189,12 @@ class SinkRunner(GroupRunner[SinkPart]):
 
     def _health_of(self, partition: int, lag: int, oldest_ms: int) -> TaskHealth:
         part = self._parts[partition]
-        paused = part.state == "ready" and self._pause_reason is not None
+        paused = part.state == "ready" and self._deliveries.pause_reason is not None
         return TaskHealth(
             task=part.id,
             state="paused" if paused else part.state,
             lag=lag,
             oldest_ms=oldest_ms,
             last_commit_ms=part.last_commit_ms,
-            reason=self._pause_reason if paused else part.reason,
+            reason=self._deliveries.pause_reason if paused else part.reason,
         )
