@@ -14,7 +14,7 @@ from normalizer.steps.copies import first_arrival, names_of, remember_arrival
 from normalizer.steps.identity import introduce, resolve_identity
 from normalizer.steps.language import detect_language
 from normalizer.steps.loops import MARK, loop_suspected
-from normalizer.steps.thread import register, thread_of
+from normalizer.steps.thread import place_of, register, remember_place, thread_of
 from normalizer.work import Work
 from omnibus import clock
 from omnibus.channel.events import CallEvent, Deletion, Delivery, Edit, Event, Message, Party, Reaction
@@ -22,10 +22,12 @@ from omnibus.errors import InvalidPayload
 from omnibus.model import entities, events, ids
 from omnibus.model.content import Content, Email, Text, text_of
 from omnibus.model.entities import Author, ChannelIdentity, DeliveryState, InReplyTo, Native
+from omnibus.telemetry.metrics import current
 
 
 def on_message(work: Work, mapped: Message) -> bool:
     """A message: deduplicated, threaded, identified, and emitted. False when it is a copy or our own."""
+    remember_place(work, mapped)
     native = None if mapped.own else first_arrival(work, mapped, mapped.native_id or derived_native_id(mapped))
     if native is None:
         return False
@@ -179,9 +181,13 @@ def on_deletion(work: Work, mapped: Deletion) -> bool:
     return True
 
 
-def on_reaction(work: Work, mapped: Reaction) -> bool:
-    """A reaction put on or taken off."""
-    thread = _thread_with_conversation(work, mapped, mapped.target)
+def on_reaction(work: Work, mapped: Reaction) -> bool | None:
+    """A reaction put on or taken off. None for one to a message of no conversation: people react to anything, also to
+    what was there before us, and there is nothing to mend in that."""
+    thread = work.state.thread(work.scope, _thread_key(work, mapped))
+    if thread is None:
+        current().count("unplaced", work.raw.channel)
+        return None
     action = "removed" if mapped.removed else "added"
     who = mapped.sender.value if mapped.sender is not None else ""
     revision = f"{who}\0{mapped.reaction}\0{action}\0{mapped.native_id or clock.to_ms(mapped.at)}"
@@ -256,6 +262,8 @@ def _emit_change(work: Work, thread: Thread, mapped: Event, kind: str, event_id:
 
 def _thread_key(work: Work, mapped: Event) -> str:
     """The thread a change belongs to; where threads are found by links, the target's own name leads to it."""
+    if isinstance(mapped, Reaction):
+        return place_of(work, mapped.target) or mapped.thread
     links = mapped.links if isinstance(mapped, Delivery) else ()
     for name in links:
         if (link := work.state.link(work.scope, name)) is not None:

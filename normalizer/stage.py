@@ -23,7 +23,7 @@ from omnibus.model.raw import RawEvent, raw_of
 from omnibus.stage.contract import Ctx, Timer
 from omnibus.telemetry.metrics import current
 
-HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool]] = {
+HANDLERS: Mapping[type[Any], Callable[[Work, Any], bool | None]] = {
     Message: on_arrival,
     Edit: on_edit,
     Deletion: on_deletion,
@@ -76,7 +76,8 @@ class NormalizerStage:
         except InvalidPayload as error:
             work.ctx.dead_letter(work.record, error)
             return
-        current().count("unified" if fresh else "duplicates", work.raw.channel)
+        if fresh is not None:
+            current().count("unified" if fresh else "duplicates", work.raw.channel)
 
     def _account(self, name: str) -> Account:
         account = self._accounts.get(name)

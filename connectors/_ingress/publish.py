@@ -39,8 +39,8 @@ async def records_of(raw: RawEvent, channel: Channel, topics: Topics, blobs: Blo
     if len(whole) > CLAIM_CHECK_BYTES or len(whole) * len(threads) > COPIES_BYTES:
         uri = blob_uri(whole)
         await blobs.put(uri, whole)
-        return [_referring(raw, topics, thread, index, uri) for index, thread in enumerate(threads)]
-    return [_carrying(raw, topics, thread, index, whole) for index, thread in enumerate(threads)]
+        return [_referring(raw, channel, topics, thread, index, uri) for index, thread in enumerate(threads)]
+    return [_carrying(raw, channel, topics, thread, index, whole) for index, thread in enumerate(threads)]
 
 
 def threads_of(raw: RawEvent, channel: Channel) -> Sequence[str | None]:
@@ -56,9 +56,10 @@ def threads_of(raw: RawEvent, channel: Channel) -> Sequence[str | None]:
     return (None,)
 
 
-def key_of(scope: str, thread: str | None) -> bytes:
+def key_of(scope: str, thread: str | None, channel: Channel) -> bytes:
     """The record key: account (or what it shares threads with) and native thread: one task is the only writer of it."""
-    return f"{scope}\0{thread or ''}".encode("utf-8", "replace")
+    place = thread if thread is None or channel.together is None else channel.together(thread)
+    return f"{scope}\0{place or ''}".encode("utf-8", "replace")
 
 
 def source_of(channel: str, account: str) -> str:
@@ -66,24 +67,24 @@ def source_of(channel: str, account: str) -> str:
     return f"{_SOURCE}/{channel}/{account}"
 
 
-def _carrying(raw: RawEvent, topics: Topics, thread: str | None, index: int, whole: bytes) -> Out:
+def _carrying(raw: RawEvent, channel: Channel, topics: Topics, thread: str | None, index: int, whole: bytes) -> Out:
     value = whole if thread == raw.thread else encode_raw(replace(raw, thread=thread))
     return Out(
         topic=topics.raw(raw.channel),
-        key=key_of(raw.scope or raw.account, thread),
+        key=key_of(raw.scope or raw.account, thread, channel),
         value=value,
         headers=_headers(raw, index),
         ts_ms=clock.to_ms(raw.received_at),
     )
 
 
-def _referring(raw: RawEvent, topics: Topics, thread: str | None, index: int, uri: str) -> Out:
+def _referring(raw: RawEvent, channel: Channel, topics: Topics, thread: str | None, index: int, uri: str) -> Out:
     extra = [("ce_dataref", uri.encode())]
     if thread != raw.thread and thread is not None:
         extra.append((THREAD_HEADER, thread.encode("utf-8", "replace")))
     return Out(
         topic=topics.raw(raw.channel),
-        key=key_of(raw.scope or raw.account, thread),
+        key=key_of(raw.scope or raw.account, thread, channel),
         value=b"",
         headers=(*_headers(raw, index), *extra),
         ts_ms=clock.to_ms(raw.received_at),

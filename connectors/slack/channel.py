@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 
 from connectors._shared.receivers import webhook_with_timestamped_hmac
-from connectors.slack.place import CONVERSATION
+from connectors.slack.place import CONVERSATION, channel_of
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Deletion, Edit, Message, Reaction
 from omnibus.channel.later import Later
@@ -77,5 +77,6 @@ CHANNEL = Channel(
     },
     send=".send:SlackSender",
     media=".media:SlackMedia",
+    together=channel_of,
     inactivity=timedelta(days=3),
 )

@@ -206,7 +206,8 @@ def reaction_removed(part: Part) -> Iterator[AnyEvent]:
 
 
 def _reaction(part: Part, *, removed: bool) -> Iterator[AnyEvent]:
-    """Slack does not say which thread the message is in: one on a reply in a thread finds no conversation."""
+    """Slack does not say which thread the message is in: the first message of one, as far as can be told from here; the
+    normalizer knows better where it has seen the message."""
     reacted = read(part.json, Reacted, "$.event")
     item = reacted.item
     if item.channel is None or item.ts is None:

@@ -42,6 +42,11 @@ class Place(msgspec.Struct, frozen=True):
         return f"{self.channel}:{ts}"
 
 
+def channel_of(thread: str) -> str:
+    """The channel a thread is in: reactions name their message and not its thread."""
+    return thread.partition(":")[0]
+
+
 def is_direct(channel: str) -> bool:
     """Whether the channel is a direct message, where everything is one conversation."""
     return channel.startswith(("D", "U", "W"))

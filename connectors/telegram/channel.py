@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from connectors.telegram.place import chat_of
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry
 from omnibus.channel.events import Deletion, Edit, Message, Reaction
 from omnibus.channel.later import Later
@@ -134,5 +135,6 @@ CHANNEL = Channel(
     },
     send=".send:TelegramSender",
     media=".media:TelegramMedia",
+    together=chat_of,
     inactivity=timedelta(days=3),
 )

@@ -48,6 +48,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, chat_id=chat_id)
 
 
+def chat_of(thread: str) -> str:
+    """The chat a thread is in: reactions name their message and not its topic."""
+    return thread.partition(":")[0]
+
+
 def place_of(thread: str) -> Place:
     """The place a thread key names. Raises InvalidPayload when it is none of this channel's."""
     business, _, rest = thread.rpartition("/")

@@ -48,9 +48,29 @@ def register(
         work.state.keep_link(work.account.name, _weak(message.weak_link, sender_id), link)
 
 
+def remember_place(work: Work, message: Message) -> None:
+    """Where threads are parts of something (topics of a forum), note which one the message is in: a reaction to it may
+    name the message alone. Also for what Omnibus itself has sent."""
+    together = work.account.channel.together
+    if together is not None and message.native_id is not None and together(message.thread) != message.thread:
+        work.state.keep_link(work.scope, _place(message.native_id), Link(message.thread, work.received_ms))
+
+
+def place_of(work: Work, target: str) -> str | None:
+    """The thread a message is in, where that was noted."""
+    if work.account.channel.together is None:
+        return None
+    link = work.state.link(work.scope, _place(target))
+    return None if link is None else link.thread
+
+
 def conversation_link(conversation_id: str) -> str:
     """The link under which a thread is found by our own conversation id (reply tokens carry it)."""
     return f"c:{conversation_id}"
+
+
+def _place(native_id: str) -> str:
+    return f"m:{native_id}"
 
 
 def _weak(name: str, sender_id: str) -> str:

@@ -97,6 +97,8 @@ class Channel:
     send / media: names of the sender and media classes, imported when first used.
     scope: what an account with these settings shares threads and ids with, where an event may reach several accounts
         and still be one (a mail to two mailboxes). A scope is one partition's work. None: shared with nobody.
+    together: what a thread belongs to (a forum with its topics) where events may name a message and not the thread it
+        is in: a reaction then finds it by the message. Its threads are one partition's work. None: each is by itself.
     inactivity: a thread silent for longer begins a new conversation (a follow-up).
     tables: names of compacted topics of the channel's own (`Topics.channel_table`).
     """
@@ -113,6 +115,7 @@ class Channel:
     send: Part | None = None
     media: Part | None = None
     scope: Callable[[Any], str] | None = None
+    together: Callable[[str], str] | None = None
     inactivity: timedelta = timedelta(days=1)
     tables: tuple[str, ...] = ()
     package: str = field(default="", compare=False)

@@ -29,6 +29,7 @@ COUNTERS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "raw": ("Raw events normalised.", ("channel",)),
     "unified": ("Events of them that were new.", ("channel",)),
     "duplicates": ("Events of them that had come before.", ("channel",)),
+    "unplaced": ("Reactions to messages of no conversation.", ("channel",)),
     "parked": ("Raw events that could not be understood.", ("channel", "reason")),
     "dead_letters": ("Records put aside.", ("stage", "reason")),
     "decisions": ("Routing decisions.", ("outcome", "target")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -11,6 +11,7 @@ import pytest
 from normalizer.policy import Policy
 from normalizer.stage import NormalizerStage, spec
 from omnibus import clock
+from omnibus.blobs import Chunks
 from omnibus.bus.port import Headers, Out, Record
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account, Capabilities, Channel
@@ -54,7 +55,7 @@ def threads(raw: RawEvent) -> Sequence[str]:
     return [event.thread for event in says(raw)]
 
 
-def channel(**changes: object) -> Channel:
+def channel(together: Callable[[str], str] | None = None, **changes: object) -> Channel:
     return Channel(
         name="said",
         title="Said",
@@ -65,15 +66,21 @@ def channel(**changes: object) -> Channel:
         map=says,
         threads=threads,
         receive={},
+        together=together,
     )
 
 
 class Normalizer:
     """One partition's normalizer in memory; `at` is the time messages are received at, moved by `wait`."""
 
-    def __init__(self, policy: Policy | None = None, **capabilities: object) -> None:
+    def __init__(
+        self, policy: Policy | None = None, together: Callable[[str], str] | None = None, **capabilities: object
+    ) -> None:
         account = Account(
-            name="desk", channel=channel(**capabilities), settings=NoSettings(), inactivity=timedelta(hours=24)
+            name="desk",
+            channel=channel(together, **capabilities),
+            settings=NoSettings(),
+            inactivity=timedelta(hours=24),
         )
         policy = policy or Policy()
         self._stage = NormalizerStage({"desk": account}, TOPICS, policy)
@@ -81,7 +88,7 @@ class Normalizer:
         self._backing = MemoryBacking()
         self.emitted: list[Out] = []
         self.dead: list[Out] = []
-        self.blobs: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes | Chunks] = {}
         self.at = START
 
     def wait(self, by: timedelta) -> None:
@@ -295,6 +302,28 @@ def test_what_happens_to_a_message_follows_in_its_conversation(normalizer: Norma
     )
     assert kinds(changes) == ["message.edited", "message.reacted", "message.deleted", "message.delivery"]
     assert {change.subject for change in changes} == {opened.subject}
+
+
+def test_a_reaction_finds_its_thread_by_the_message() -> None:
+    """A forum's topics are threads, and a reaction names its message alone; so do Slack's, also to what we wrote."""
+    forum = Normalizer(together=lambda thread: thread.partition(":")[0])
+    (opened, *_) = forum.receive(message(thread="forum:7", native_id="m-1"))
+    (other, *_) = forum.receive(message(thread="forum", native_id="m-2"))
+    forum.receive(message(thread="forum:7", native_id="m-3", own=True))
+    reacted = forum.receive(
+        Reaction(thread="forum", at=START, target="m-1", reaction="👍", sender=ANA),
+        Reaction(thread="forum", at=START, target="m-2", reaction="👍", sender=ANA),
+        Reaction(thread="forum", at=START, target="m-3", reaction="👍", sender=ANA),
+    )
+    assert kinds(reacted) == ["message.reacted"] * 3
+    assert [event.subject for event in reacted] == [opened.subject, other.subject, opened.subject]
+
+
+def test_a_reaction_to_what_is_in_no_conversation_is_no_dead_letter(normalizer: Normalizer) -> None:
+    with metrics.use(metrics.Metrics()) as counted:
+        assert normalizer.receive(Reaction(thread="ana", at=START, target="m-0", reaction="👍", sender=ANA)) == []
+    assert normalizer.dead == []
+    assert b'omnibus_unplaced_total{channel="said"} 1.0' in counted.render()
 
 
 def test_an_edit_of_a_message_never_seen_is_the_message(normalizer: Normalizer) -> None:

@@ -54,6 +54,16 @@ async def test_a_small_batch_is_copied_for_each_thread(tmp_path: Path) -> None:
     assert len({header(out, "ce_id") for out in outs}) == 3
 
 
+async def test_threads_that_belong_together_are_one_partition_s_work(tmp_path: Path) -> None:
+    """A reaction names a message of a forum: whoever looks for it must have all topics of the forum."""
+    channel = replace(CHANNEL, together=lambda thread: thread.rpartition("@")[2])
+    outs = await records_of(raw(batch(3)), channel, Topics(), open_blobs(f"file:{tmp_path}"))
+    assert {out.key for out in outs} == {b"site\0example.com"}
+    assert [event.thread for event in await read_back(outs, tmp_path)] == [
+        f"p{index}@example.com" for index in range(3)
+    ]
+
+
 async def test_a_large_body_waits_in_the_blob_store(tmp_path: Path) -> None:
     body = b'{"from":"ana@example.com","text":"%s"}' % (b"x" * CLAIM_CHECK_BYTES)
     outs = await records_of(raw(body), CHANNEL, Topics(), open_blobs(f"file:{tmp_path}"))

@@ -267,3 +267,30 @@ async def test_what_somebody_writes_is_answered_where_they_wrote(tmp_path: Path,
         assert case.said(said) == "We are looking into it"
         received = [event.data.message for event in events if event.type.endswith("message.received.v1")]
         assert len(received) == 1
+
+
+def slack_event(number: int, **event: Any) -> bytes:
+    told = {"type": "event_callback", "team_id": "T0EXAMPLE1", "api_app_id": "A0EXAMPLE1", "event_id": f"Ev{number}"}
+    return json.dumps({**told, "event": {"channel": "C0EXAMPLE1", "user": "U0EXAMPLE1", **event}}).encode()
+
+
+async def test_a_reaction_to_a_reply_in_a_thread_follows_in_its_conversation(tmp_path: Path) -> None:
+    """Slack names the message alone: neither the thread it is in, nor what else would lead there."""
+    case = CASES["slack"]
+    first, reply = "1767603600.000100", "1767603650.000200"
+    reacted = {"type": "message", "channel": "C0EXAMPLE1", "ts": reply}
+    requests = [
+        slack_event(1, type="message", text="Is it open today?", ts=first),
+        slack_event(2, type="message", text="And tomorrow?", ts=reply, thread_ts=first),
+        slack_event(3, type="reaction_added", reaction="eyes", item=reacted, event_ts="1767603700.000300"),
+    ]
+    settings = {"bot_token": "invented-token", "signing_secret": case.secret}
+    async with installation(tmp_path, "slack", settings) as desk:
+        for body in requests:
+            assert await desk.post(body, case.sign(body, case.secret)) == 200
+        events = await desk.until(QUEUE, lambda events: any(event.type.endswith("reacted.v1") for event in events))
+    assert len({event.subject for event in events}) == 1
+    (reaction,) = (event.data for event in events if event.type.endswith("reacted.v1"))
+    received = [event.data.message for event in events if event.type.endswith("message.received.v1")]
+    assert reaction.message_id == received[-1].id
+    assert reaction.reaction == ":eyes:"
