@@ -12,7 +12,7 @@ import hashlib
 import importlib
 import os
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -31,6 +31,18 @@ ABANDONED_AFTER = timedelta(days=1)
 _OBJECT_STORES = ("s3", "gs", "az")
 
 
+class Chunks(Protocol):
+    """Content too large to hold beside what it is made from: it is made anew, chunk by chunk, each time it is read.
+
+    `size` is that of all chunks.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+
 class BlobMissing(OmnibusError):
     """There is no blob at this address, or what is there is not what the address says: the record cannot be used."""
 
@@ -46,7 +58,7 @@ class BlobStore(Protocol):
     and TryAgain when the backend cannot be reached.
     """
 
-    async def put(self, uri: str, data: bytes) -> None:
+    async def put(self, uri: str, data: bytes | Chunks) -> None:
         """Store `data` durably. Raises ValueError unless `uri` is its content address."""
         ...
 
@@ -69,9 +81,16 @@ class BlobStore(Protocol):
         ...
 
 
-def blob_uri(data: bytes) -> str:
+def blob_uri(data: bytes | Chunks) -> str:
     """The content address of `data`."""
-    return PREFIX + hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    for chunk in _chunks_of(data):
+        digest.update(chunk)
+    return PREFIX + digest.hexdigest()
+
+
+def _chunks_of(data: bytes | Chunks) -> Iterable[bytes]:
+    return (data,) if isinstance(data, bytes) else data
 
 
 def open_blobs(url: str) -> BlobStore:
@@ -110,11 +129,15 @@ def _digest_of(uri: str) -> str:
     return digest
 
 
-def _digest_of_data(uri: str, data: bytes) -> str:
+def _digest_of_data(uri: str, data: bytes | Chunks) -> str:
     digest = _digest_of(uri)
     if blob_uri(data) != uri:
-        raise ValueError("the data is not what its address says")
+        raise _not_its_address()
     return digest
+
+
+def _not_its_address() -> ValueError:
+    return ValueError("the data is not what its address says")
 
 
 def _verified(uri: str, data: bytes) -> bytes:
@@ -134,9 +157,8 @@ class FolderBlobs:
         self._root = root
         self._swept = False
 
-    async def put(self, uri: str, data: bytes) -> None:
-        digest = _digest_of_data(uri, data)
-        await asyncio.to_thread(self._write, digest, data)
+    async def put(self, uri: str, data: bytes | Chunks) -> None:
+        await asyncio.to_thread(self._write, _digest_of(uri), data)
 
     async def get(self, uri: str) -> bytes:
         path = self._path(_digest_of(uri))
@@ -202,16 +224,18 @@ class FolderBlobs:
             _sweep(folder, clock.now_ms() / 1000 - ABANDONED_AFTER.total_seconds())
         return folder / secrets.token_hex(16)
 
-    def _write(self, digest: str, data: bytes) -> None:
+    def _write(self, digest: str, data: bytes | Chunks) -> None:
         path = self._path(digest)
+        size = len(data) if isinstance(data, bytes) else data.size
         try:
-            if path.exists() and path.stat().st_size == len(data):
+            if path.exists() and path.stat().st_size == size:
                 _sync_folder(path.parent)  # whoever renamed it here may not have come to that yet
                 return
             temporary = self._new_temporary()
             try:
                 with temporary.open("wb") as file:
-                    file.write(data)
+                    if _written(file, data) != digest:
+                        raise _not_its_address()
                     _sync(file)
                 self._move_in(temporary, digest)
             finally:
@@ -237,6 +261,15 @@ def _sweep(folder: Path, before: float) -> None:
                 path.unlink()
 
 
+def _written(file: BinaryIO, data: bytes | Chunks) -> str:
+    """Write `data`, read once; returns its digest."""
+    digest = hashlib.sha256()
+    for chunk in _chunks_of(data):
+        digest.update(chunk)
+        file.write(chunk)
+    return digest.hexdigest()
+
+
 def _sync(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
@@ -257,10 +290,12 @@ class ObjectBlobs:
         self._store = store
         self._obstore = importlib.import_module("obstore")
 
-    async def put(self, uri: str, data: bytes) -> None:
+    async def put(self, uri: str, data: bytes | Chunks) -> None:
         digest = _digest_of_data(uri, data)
         with _Reaching(uri):
-            await self._obstore.put_async(self._store, _object_path(digest), data)
+            await self._obstore.put_async(
+                self._store, _object_path(digest), data if isinstance(data, bytes) else iter(data)
+            )
 
     async def get(self, uri: str) -> bytes:
         path = _object_path(_digest_of(uri))

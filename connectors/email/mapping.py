@@ -29,6 +29,8 @@ MAILBOX = ""
 """Mail has no native thread: everything of a mailbox is one, and the normalizer finds conversations by links."""
 
 MAX_FILES = 200
+LARGE = 1024 * 1024
+"""Bytes in the mail from which on a file is handed on piece by piece."""
 _MAX_PEOPLE = 100
 _OLDEST = timedelta(days=366 * 30)
 _MAX_HEADER = 500
@@ -213,12 +215,14 @@ def quoted_in(mail: Mail) -> Quoted | None:
 
 def media(part: Part) -> Media:
     """A file of the mail with its bytes; an enclosed mail is a file too."""
-    data = part.decoded()
+    pieces = part.pieces() if part.size > LARGE else None
+    data = part.decoded() if pieces is None else None
     return Media(
         mime=part.content_type,
         data=data,
+        chunks=pieces,
         file_name=file_name_of(part),
-        size=len(data),
+        size=len(data) if data is not None else pieces.size if pieces is not None else None,
         content_id=part.content_id,
         inline=part.disposition != "attachment" and part.content_id is not None,
     )

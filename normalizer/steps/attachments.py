@@ -26,9 +26,9 @@ def attachments_of(work: Work, message: Message | Edit, message_id: str) -> tupl
 def _attachment(work: Work, media: MappedMedia, attachment_id: str) -> Attachment:
     size, ref, state = media.size, media.ref, "pending"
     sha256 = None
-    if media.data is not None:
-        ref = AttachmentRef(scheme=OBJECT, uri=work.ctx.save_blob(media.data))
-        size = len(media.data)
+    if (held := media.data if media.data is not None else media.chunks) is not None:
+        ref = AttachmentRef(scheme=OBJECT, uri=work.ctx.save_blob(held))
+        size = len(held) if isinstance(held, bytes) else held.size
     if ref is not None and ref.scheme == OBJECT:
         state = "stored"
         sha256 = ref.uri.rpartition(":")[2]

@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from omnibus.blobs import Chunks
 from omnibus.model.base import Attributes, AutoSubmitted, Direction, MessageStatus, Model, Timestamp, Verified
 from omnibus.model.content import AttachmentRef, Content
 from omnibus.model.entities import FailureReason, Quoted, Referral
@@ -31,11 +32,15 @@ class Party(Model, frozen=True, kw_only=True):
 
 
 class Media(Model, frozen=True, kw_only=True):
-    """A file: its bytes when they came along (`data`), or a reference which the media worker resolves later."""
+    """A file: its bytes when they came along, or a reference which the media worker resolves later.
+
+    The bytes are `data`, or `chunks` where the file is large: it is then never held whole.
+    """
 
     mime: str
     ref: AttachmentRef | None = None
     data: bytes | None = None
+    chunks: Chunks | None = None
     file_name: str | None = None
     size: int | None = None
     content_id: str | None = None
@@ -167,7 +172,12 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 def to_json(events: list[AnyEvent]) -> bytes:
     """The fixture form of what a mapping yields (indented, stable)."""
-    return msgspec.json.format(msgspec.json.encode(events), indent=2)
+    return msgspec.json.format(msgspec.json.encode(events, enc_hook=_joined), indent=2)
+
+
+def _joined(chunks: Chunks) -> bytes:
+    """Large files are written as all others are (under `chunks`)."""
+    return b"".join(chunks)
 
 
 def from_json(data: bytes) -> list[AnyEvent]:

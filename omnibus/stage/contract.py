@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from omnibus.blobs import Chunks
 from omnibus.bus.port import Out, ReadTable, Record, TaskId
 
 
@@ -80,8 +81,8 @@ class Ctx(Protocol):
         """The record's value, or the blob its ``ce_dataref`` header stands for (loaded before the step)."""
         ...
 
-    def save_blob(self, data: bytes) -> str:
-        """Keep `data` by content and return its URI; it is stored before the step commits."""
+    def save_blob(self, data: bytes | Chunks) -> str:
+        """Keep `data` by content and return its URI; it is stored before the step commits, which may read it again."""
         ...
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from omnibus.blobs import blob_uri
+from omnibus.blobs import Chunks, blob_uri
 from omnibus.bus.port import Headers, Out, ReadTable, Record, StageSpec, TaskId
 from omnibus.errors import InvalidPayload
 from omnibus.stage.contract import Stage, Timer
@@ -46,7 +46,7 @@ class StepResult(msgspec.Struct):
 
     outs: list[Out]
     delta: dict[bytes, bytes | None]
-    blobs: dict[str, bytes]
+    blobs: dict[str, bytes | Chunks]
     processed: int
     dead: list[Out]
 
@@ -198,7 +198,7 @@ class StepContext:
         self.now_ms = now_ms
         self.outs: list[Out] = []
         self.dead: list[tuple[Record, Exception]] = []
-        self.blobs: dict[str, bytes] = {}
+        self.blobs: dict[str, bytes | Chunks] = {}
         self.overlay = Overlay(backing)
         self._tables = tables
         self._bodies = bodies
@@ -277,7 +277,7 @@ class StepContext:
             raise InvalidPayload(DATAREF, f"the blob store has no {ref.decode('utf-8', 'replace')}")
         return body
 
-    def save_blob(self, data: bytes) -> str:
+    def save_blob(self, data: bytes | Chunks) -> str:
         uri = blob_uri(data)
         self.blobs[uri] = data
         return uri

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -48,6 +48,27 @@ async def test_putting_twice_is_harmless(blobs: BlobStore) -> None:
     await asyncio.gather(*(blobs.put(blob_uri(LETTER), LETTER) for _ in range(8)))
 
     assert await blobs.get(blob_uri(LETTER)) == LETTER
+
+
+class MadeAnew:
+    """Content that is there only while it is read."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size = len(data)
+        self._data = data
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self._data[at : at + 7] for at in range(0, self.size, 7))
+
+
+async def test_what_is_made_chunk_by_chunk_is_kept_as_the_whole_would_be(blobs: BlobStore) -> None:
+    assert blob_uri(MadeAnew(LETTER)) == blob_uri(LETTER)
+    for _ in range(2):
+        await blobs.put(blob_uri(LETTER), MadeAnew(LETTER))
+
+    assert await blobs.get(blob_uri(LETTER)) == LETTER
+    with pytest.raises(ValueError, match="not what its address says"):
+        await blobs.put(blob_uri(b"something else"), MadeAnew(LETTER))
 
 
 async def test_an_empty_blob_is_a_blob(blobs: BlobStore) -> None:

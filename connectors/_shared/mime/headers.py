@@ -69,56 +69,59 @@ def _single_blank(fold: re.Match[str]) -> str:
     return " " if "\n" in fold.group() else ""
 
 
-def split_block(data: bytes, start: int = 0) -> tuple[Headers, int]:
-    """The header fields from `start`, and where the body begins. A bad line is skipped while headers follow it."""
+def split_block(data: bytes, start: int = 0, end: int | None = None) -> tuple[Headers, int]:
+    """The header fields between `start` and `end`, and where the body begins.
+
+    A bad line is skipped while headers follow it.
+    """
     fields: list[tuple[str, bytes]] = []
-    at = _after_leading_blanks(data, start)
-    stop = min(len(data), start + MAX_BLOCK)
+    end = len(data) if end is None else end
+    at = _after_leading_blanks(data, start, end)
+    stop = min(end, start + MAX_BLOCK)
     while at < stop and len(fields) < MAX_FIELDS:
-        if (field := _FIELD.match(data, at)) is not None and not _is_mbox_line(data, at):
+        if (field := _FIELD.match(data, at, end)) is not None and not _is_mbox_line(data, at):
             fields.append((field.group(1).decode("latin-1").lower(), field.group(2)))
             at = field.end() + 1
-        elif (blank := _BLANK.match(data, at)) is not None:
+        elif (blank := _BLANK.match(data, at, end)) is not None:
             return Headers(fields), blank.end()
-        elif (after := _after_bad_line(data, at)) is not None:
+        elif (after := _after_bad_line(data, at, end)) is not None:
             at = after
         else:
             return Headers(fields), at
-    return Headers(fields), min(at, len(data))
+    return Headers(fields), min(at, end)
 
 
-def _after_leading_blanks(data: bytes, start: int) -> int:
+def _after_leading_blanks(data: bytes, start: int, end: int) -> int:
     """Some gateways put empty lines before the headers; without a header behind them they are the empty block's end."""
     at = start
     for _ in range(_LOOK_AHEAD):
-        blank = _BLANK.match(data, at)
+        blank = _BLANK.match(data, at, end)
         if blank is None or blank.end() == at:
             break
         at = blank.end()
-    field = _FIELD.match(data, at)
-    return at if start == 0 and field is not None else start
+    return start if _FIELD.match(data, at, end) is None else at
 
 
 def _is_mbox_line(data: bytes, at: int) -> bool:
     return data[at : at + 5] == b"From " or data[at : at + 6] == b">From "
 
 
-def _after_bad_line(data: bytes, at: int) -> int | None:
+def _after_bad_line(data: bytes, at: int, end: int) -> int | None:
     """Where to go on after a line that is no header; None when the body begins with it."""
-    if data.startswith(b"--", at):
+    if data.startswith(b"--", at, end):
         return None
-    broken = _BROKEN_FIELD.match(data, at)
-    line = broken or _LINE.match(data, at)
+    broken = _BROKEN_FIELD.match(data, at, end)
+    line = broken or _LINE.match(data, at, end)
     after = (line.end() if line else at) + 1
-    return after if broken or _headers_follow(data, after) else None
+    return after if broken or _headers_follow(data, after, end) else None
 
 
-def _headers_follow(data: bytes, at: int) -> bool:
+def _headers_follow(data: bytes, at: int, end: int) -> bool:
     for _ in range(_LOOK_AHEAD):
-        if at >= len(data) or _BLANK.match(data, at) is not None:
+        if at >= end or _BLANK.match(data, at, end) is not None:
             return False
-        if _FIELD.match(data, at) is not None:
+        if _FIELD.match(data, at, end) is not None:
             return True
-        line = _LINE.match(data, at)
+        line = _LINE.match(data, at, end)
         at = (line.end() if line else at) + 1
     return False

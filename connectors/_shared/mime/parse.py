@@ -1,4 +1,4 @@
-"""A mail's bytes into a tree of parts. Bodies are slices of the mail: nothing is decoded before somebody asks.
+"""A mail's bytes into a tree of parts. Bodies are places in it: nothing is copied or decoded before somebody asks.
 
 Own code instead of the standard library's feed parser, which goes line by line and ends a header block at the first
 bad line. The work is linear in the input: each nesting level looks at its bytes once, and levels are capped.
@@ -12,23 +12,27 @@ from dataclasses import dataclass, field
 
 from connectors._shared.mime.headers import Headers, split_block
 from connectors._shared.mime.params import first_token, media_type, parameters
-from connectors._shared.mime.transfer import decode_transfer
+from connectors._shared.mime.transfer import Pieces, decode_transfer, in_pieces, is_identity
 
 MAX_DEPTH = 30
 MAX_PARTS = 1_000
 
 _GUESSED_BOUNDARY = re.compile(rb"(?m)^--([!-~][ -~]{0,99}?)[ \t]*\r?$")
+_LINE_ENDS = re.compile(rb"[\r\n]*")
+_NOT_BLANK = re.compile(rb"\S")
 _MESSAGE_TYPES = frozenset({"message/rfc822", "message/news", "message/global"})
 
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One part. `content_type` is never empty; `data` is the body still in its transfer encoding."""
+    """One part. `content_type` is never empty. Its body is `source` from `start` to `end`."""
 
     headers: Headers
     content_type: str
     params: dict[str, str]
-    data: bytes
+    source: bytes
+    start: int
+    end: int
     depth: int
     children: list[Part] = field(default_factory=list)
     defaulted: bool = False
@@ -62,9 +66,23 @@ class Part:
     def encoding(self) -> str:
         return first_token(self.headers.raw("content-transfer-encoding"))
 
+    @property
+    def size(self) -> int:
+        """Bytes the body takes in the mail."""
+        return self.end - self.start
+
+    @property
+    def data(self) -> bytes:
+        """The body, still in its transfer encoding."""
+        return self.source[self.start : self.end]
+
     def decoded(self) -> bytes:
         """The body's bytes, transfer encoding undone."""
         return decode_transfer(self.data, self.encoding)
+
+    def pieces(self) -> Pieces | None:
+        """The same piece by piece, for a large file; None where that cannot be done."""
+        return in_pieces(self.source, self.start, self.end, self.encoding)
 
     def walk(self) -> Iterator[Part]:
         """This part and all below it, depth first."""
@@ -79,7 +97,7 @@ def parse(data: bytes) -> Part:
     """The tree of a whole mail. Never raises; what is beyond the caps stays undivided in its part."""
     if b"\n" not in data and b"\r" in data:
         data = data.replace(b"\r", b"\n")
-    return _Parser().message(data, 0)
+    return _Parser().message(data, 0, len(data), 0)
 
 
 class _Parser:
@@ -88,8 +106,8 @@ class _Parser:
     def __init__(self) -> None:
         self._parts = 0
 
-    def message(self, data: bytes, depth: int) -> Part:
-        part = self._part(data, depth, "text/plain")
+    def message(self, data: bytes, start: int, end: int, depth: int) -> Part:
+        part = self._part(data, start, end, depth, "text/plain")
         self._set_hints(part)
         return part
 
@@ -100,16 +118,19 @@ class _Parser:
             if part.headers.hint is None:
                 part.headers.hint = declared
 
-    def _part(self, data: bytes, depth: int, default_type: str) -> Part:
+    # Places instead of slices: a copy for each level would be the whole mail, several times.
+    def _part(self, data: bytes, start: int, end: int, depth: int, default_type: str) -> Part:
         self._parts += 1
-        headers, body = split_block(data)
+        headers, body = split_block(data, start, end)
         raw_type = headers.raw("content-type")
         said = media_type(raw_type)
         part = Part(
             headers=headers,
             content_type=said or _bare_type(raw_type) or default_type,
             params=parameters(raw_type),
-            data=data[body:],
+            source=data,
+            start=body,
+            end=end,
             depth=depth,
             defaulted=said is None,
         )
@@ -121,17 +142,34 @@ class _Parser:
         if part.is_multipart:
             default = "message/rfc822" if part.content_type == "multipart/digest" else "text/plain"
             boundary = _boundary(part)
-            for piece in _pieces(part.data, boundary) if boundary else ():
+            for start, end in _pieces(part, boundary) if boundary else ():
                 if self._parts >= MAX_PARTS:
                     break
-                part.children.append(self._part(piece, part.depth + 1, default))
-            if not part.children and part.data.strip():
+                part.children.append(self._part(part.source, start, end, part.depth + 1, default))
+            if not part.children and not _is_blank(part.source, part.start, part.end):
                 # No boundary in it: what there is may be text, and is not thrown away.
-                part.children.append(Part(Headers([]), "text/plain", {}, part.data, part.depth + 1, defaulted=True))
+                place = (part.source, part.start, part.end)
+                part.children.append(Part(Headers([]), "text/plain", {}, *place, part.depth + 1, defaulted=True))
         elif part.is_message and self._parts < MAX_PARTS:
-            inner = self.message(part.decoded().lstrip(b"\r\n"), part.depth + 1)
+            inner = self._enclosed(part)
             if inner.headers.fields:  # without a single field it is no mail, whatever it is called
                 part.children.append(inner)
+
+    def _enclosed(self, part: Part) -> Part:
+        if is_identity(part.encoding):
+            start = _after_line_ends(part.source, part.start, part.end)
+            return self.message(part.source, start, part.end, part.depth + 1)
+        data = part.decoded().lstrip(b"\r\n")
+        return self.message(data, 0, len(data), part.depth + 1)
+
+
+def _after_line_ends(data: bytes, start: int, end: int) -> int:
+    found = _LINE_ENDS.match(data, start, end)
+    return found.end() if found else start
+
+
+def _is_blank(data: bytes, start: int, end: int) -> bool:
+    return _NOT_BLANK.search(data, start, end) is None
 
 
 def _bare_type(value: str | None) -> str | None:
@@ -142,43 +180,46 @@ def _bare_type(value: str | None) -> str | None:
 def _boundary(part: Part) -> bytes | None:
     """The declared boundary if it occurs, else the first line that looks like one."""
     declared = part.params.get("boundary", "").encode("utf-8", "replace").rstrip()
-    if declared and b"--" + declared in part.data:
+    if declared and part.source.find(b"--" + declared, part.start, part.end) >= 0:
         return declared
-    guess = _GUESSED_BOUNDARY.search(part.data)
+    guess = _GUESSED_BOUNDARY.search(part.source, part.start, part.end)
     return guess.group(1) if guess else None
 
 
-def _pieces(data: bytes, boundary: bytes) -> Iterator[bytes]:
+def _pieces(part: Part, boundary: bytes) -> Iterator[tuple[int, int]]:
     """What is between the boundary's lines; the last piece may lack its end."""
-    mark = b"--" + boundary
+    data, mark = part.source, b"--" + boundary
     start: int | None = None
-    at = _next_mark(data, mark, 0)
+    at = _next_mark(part, mark, part.start)
     while at >= 0:
         if start is not None:
-            yield data[start : _without_line_end(data, at)]
-        end_of_line = data.find(b"\n", at)
-        closing = data.startswith(b"--", at + len(mark))
+            yield start, _without_line_end(data, at, start)
+        end_of_line = data.find(b"\n", at, part.end)
+        closing = data.startswith(b"--", at + len(mark), part.end)
         start = None if closing or end_of_line < 0 else end_of_line + 1
         if start is None:
             return
-        at = _next_mark(data, mark, start)
-    if start is not None and data[start:].strip():
-        yield data[start:]
+        at = _next_mark(part, mark, start)
+    if start is not None and not _is_blank(data, start, part.end):
+        yield start, part.end
 
 
-def _next_mark(data: bytes, mark: bytes, at: int) -> int:
+def _next_mark(part: Part, mark: bytes, at: int) -> int:
     """Where the next line begins that is the mark, with `--` or blanks behind it at most."""
-    while (found := data.find(mark, at)) >= 0:
-        rest = data[found + len(mark) : found + len(mark) + 2]
-        if (found == 0 or data[found - 1] == 10) and (not rest or rest[:1] in b"\r\n \t" or rest == b"--"):
+    data = part.source
+    while (found := data.find(mark, at, part.end)) >= 0:
+        after = found + len(mark)
+        rest = data[after : min(after + 2, part.end)]
+        begins = found == part.start or data[found - 1] == 10
+        if begins and (not rest or rest[:1] in b"\r\n \t" or rest == b"--"):
             return found
-        at = found + len(mark)
+        at = after
     return -1
 
 
-def _without_line_end(data: bytes, at: int) -> int:
-    if at and data[at - 1] == 10:
+def _without_line_end(data: bytes, at: int, start: int) -> int:
+    if at > start and data[at - 1] == 10:
         at -= 1
-        if at and data[at - 1] == 13:
+        if at > start and data[at - 1] == 13:
             at -= 1
     return at

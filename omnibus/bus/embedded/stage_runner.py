@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from omnibus import clock
-from omnibus.blobs import BlobMissing
+from omnibus.blobs import BlobMissing, Chunks
 from omnibus.bus.embedded import leases
 from omnibus.bus.embedded.core import Core
 from omnibus.bus.embedded.group import GroupRunner
@@ -235,7 +235,7 @@ class StageRunner(GroupRunner[StageTask]):
     async def _save_of(self, step: _Step) -> None:
         await asyncio.gather(*(self._save(uri, data) for uri, data in step.result.blobs.items()))
 
-    async def _save(self, uri: str, data: bytes) -> None:
+    async def _save(self, uri: str, data: bytes | Chunks) -> None:
         if self._core.blobs is None:
             raise Misconfigured("blobs", "the stage keeps a blob, but the bus was opened without a blob store")
         async with self._blob_slots:

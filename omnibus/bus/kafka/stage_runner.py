@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from omnibus import clock
-from omnibus.blobs import BlobMissing
+from omnibus.blobs import BlobMissing, Chunks
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import size_of
@@ -215,7 +215,7 @@ class StageRunner(GroupRunner[StagePart]):
             except (BlobMissing, ValueError):
                 return ref, None
 
-    async def _save(self, uri: str, data: bytes) -> None:
+    async def _save(self, uri: str, data: bytes | Chunks) -> None:
         if self._core.blobs is None:
             raise Misconfigured("blobs", "the stage keeps a blob, but the bus was opened without a blob store")
         async with self._blob_slots:

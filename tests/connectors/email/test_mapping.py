@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.email.addressing import conversation_in_address, mint_message_id, minted, reply_address, without_tag
 from connectors.email.mail import MAX_TEXT
-from connectors.email.mapping import MAX_FILES, map_mail
+from connectors.email.mapping import LARGE, MAX_FILES, map_mail
 from connectors.email.threads import bare_subject
 from omnibus.channel.events import AnyEvent, Delivery, Message, from_json, to_json
 from omnibus.model.content import Email
@@ -301,6 +302,17 @@ PIECES = st.sampled_from(
         "Thread-Index: AQ\n",
     ]
 )
+
+
+def test_a_large_file_is_handed_on_piece_by_piece(message_of: MessageOf) -> None:
+    data = bytes(range(256)) * 8_000
+    lines = base64.encodebytes(data)
+    head = b"From: ana@example.org\nContent-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n"
+    [file] = message_of(head + lines).attachments
+    assert file.data is None
+    assert file.chunks is not None
+    assert (b"".join(file.chunks), file.size) == (data, len(data))
+    assert max(map(len, file.chunks)) <= LARGE
 
 
 @given(st.lists(PIECES, max_size=40))
