@@ -98,7 +98,7 @@ class Chaos:
     async def run(
         self, seconds: float, *, faults: int = 0, workers: int = 3, brokers: bool = False, patience_s: float = 90.0
     ) -> Verdict:
-        """Feed and break for so long (up to five times as long while `faults` are not reached), let them finish,
+        """Feed and break for so long (up to ten times as long while `faults` are not reached), let them finish,
         judge."""
         self._patience_s = patience_s
         self._brokers = brokers
@@ -117,7 +117,7 @@ class Chaos:
                 ends = time.monotonic() + seconds
                 async with asyncio.TaskGroup() as breaking:
                     for name in list(self._workers):
-                        breaking.create_task(self._break_things(name, ends, ends + 4 * seconds))
+                        breaking.create_task(self._break_things(name, ends, ends + 9 * seconds))
                 self._feeding = False
                 async with asyncio.timeout(60):
                     await feeding
