@@ -15,7 +15,7 @@ import msgspec
 from omnibus.bus.port import Out
 from omnibus.bus.topics import Topics
 from omnibus.model.entities import Conversation
-from omnibus.stage.contract import Ctx
+from omnibus.stage.contract import Ctx, Timer
 
 LOAD = "load"
 """The store of a partition's own counts, and the kind of the timer that publishes them."""
@@ -35,12 +35,21 @@ _encode = msgspec.json.Encoder().encode
 _counts = msgspec.json.Decoder(dict[str, int]).decode
 
 
+EXPIRE = "expire"
+"""The kind of the timers after which what is known of a contact is forgotten."""
+
+
 class LastPlace(msgspec.Struct, frozen=True, kw_only=True):
     """Where a contact's last conversation was: its queue, the agent downstream named, and when."""
 
     queue: str
     at_ms: int
     agent: str | None = None
+
+    @property
+    def written_ms(self) -> int:
+        """Tells a newer entry of the contact from an older one."""
+        return self.at_ms
 
 
 class LastSurvey(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,9 +62,15 @@ class LastSurvey(msgspec.Struct, frozen=True, kw_only=True):
     agent: str | None = None
     answered: bool = False
 
+    @property
+    def written_ms(self) -> int:
+        """Tells a newer entry of the contact from an older one."""
+        return self.sent_ms
+
 
 _last_place = msgspec.json.Decoder(LastPlace).decode
 _last_survey = msgspec.json.Decoder(LastSurvey).decode
+_written_ms = msgspec.json.Decoder(int).decode
 
 
 class Others:
@@ -102,13 +117,24 @@ class Board:
         value = self._ctx.table(self._topic).get(_SURVEYS + contact.encode())
         return None if value is None else _last_survey(value)
 
-    def tell_place(self, contact: str, place: LastPlace) -> None:
-        """Let every partition know where the contact was."""
-        self._tell(_CONTACTS + contact.encode(), place)
+    def tell_place(self, contact: str, place: LastPlace, kept_ms: int) -> None:
+        """Let every partition know where the contact was, for so long."""
+        self._tell_for(_CONTACTS + contact.encode(), place, place.at_ms + kept_ms)
 
-    def tell_survey(self, contact: str, survey: LastSurvey) -> None:
-        """Let every partition know what the contact was asked."""
-        self._tell(_SURVEYS + contact.encode(), survey)
+    def tell_survey(self, contact: str, survey: LastSurvey, kept_ms: int) -> None:
+        """Let every partition know what the contact was asked, for so long."""
+        self._tell_for(_SURVEYS + contact.encode(), survey, survey.sent_ms + kept_ms)
+
+    def _tell_for(self, key: bytes, value: LastPlace | LastSurvey, until_ms: int) -> None:
+        self._tell(key, value)
+        self._ctx.timer_set(EXPIRE, key, until_ms, _encode(value.written_ms))
+
+    def expire(self, timer: Timer) -> None:
+        """Forget an entry that this partition has written, unless another one has written it since."""
+        value = self._ctx.table(self._topic).get(timer.key)
+        written_ms = _written_ms(timer.payload)
+        if value is not None and _entry_of(timer.key, value).written_ms <= written_ms:
+            self._ctx.emit(Out(self._topic, timer.key, None, (), None, self._ctx.now_ms))
 
     def count(self, before: Conversation, after: Conversation) -> None:
         """Keep the counts when a conversation came into a queue, left it, or was settled."""
@@ -153,6 +179,10 @@ class Board:
 def counted_in(conversation: Conversation) -> str | None:
     """The queue in which a conversation counts: where somebody has to do with it."""
     return None if conversation.status in SETTLED else conversation.queue
+
+
+def _entry_of(key: bytes, value: bytes) -> LastPlace | LastSurvey:
+    return _last_place(value) if key.startswith(_CONTACTS) else _last_survey(value)
 
 
 def pause_record(topics: Topics, queue: str, *, paused: bool) -> Out:

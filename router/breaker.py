@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from omnibus import clock
+from omnibus.model.base import Attributes
 from omnibus.model.entities import Message
-from omnibus.model.events import ConversationUpdated
+from omnibus.model.events import BreakerChanged, ConversationUpdated
 from omnibus.telemetry import facts
 from router import control
 from router.state import Pace
@@ -46,8 +48,16 @@ def _trip(turn: Turn, pace: Pace, message: Message) -> None:
             conversation=conversation.id, channel=conversation.channel, account=conversation.channel_account_id
         )
     )
-    _tell(turn, {**conversation.attributes, BREAKER: "tripped"})
-    turn.ctx.timer_set(BREAKER, turn.key, pace.last_ms + _release_after_ms(turn))
+    release_ms = pace.last_ms + _release_after_ms(turn)
+    told = BreakerChanged(
+        conversation_id=conversation.id,
+        at=turn.at,
+        messages=pace.count,
+        since=clock.from_ms(pace.since_ms),
+        release_at=clock.from_ms(release_ms),
+    )
+    _tell(turn, "tripped", told, {**conversation.attributes, BREAKER: "tripped"})
+    turn.ctx.timer_set(BREAKER, turn.key, release_ms)
     if control.under_automation(turn):
         control.hand_over(turn, "too many messages", message)
 
@@ -62,11 +72,13 @@ def on_breaker(turn: Turn) -> None:
         turn.ctx.timer_set(BREAKER, turn.key, quiet_at)
         return
     turn.state.pace = None
-    _tell(turn, {name: value for name, value in turn.conversation.attributes.items() if name != BREAKER})
+    rest = {name: value for name, value in turn.conversation.attributes.items() if name != BREAKER}
+    _tell(turn, "released", BreakerChanged(conversation_id=turn.conversation.id, at=turn.at), rest)
 
 
-def _tell(turn: Turn, attributes: dict[str, str | int | float | bool]) -> None:
+def _tell(turn: Turn, verb: str, told: BreakerChanged, attributes: Attributes) -> None:
     turn.change(attributes=attributes)
+    turn.publish(f"breaker.{verb}", told)
     turn.publish("conversation.updated", ConversationUpdated(conversation=turn.conversation, changed=("attributes",)))
 
 

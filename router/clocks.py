@@ -48,14 +48,5 @@ def forget_later(turn: Turn) -> None:
     turn.ctx.timer_set(FORGET, turn.key, turn.ctx.now_ms + turn.plan.closed_kept_ms)
 
 
-def on_silence(turn: Turn) -> None:
-    """The automation owes an answer and gave none: its queue takes over."""
-    if not control.under_automation(turn):
-        return
-    controller = turn.conversation.controller
-    control.publish_control(turn, "timed_out", controller, reason="no answer in time")
-    control.hand_over(turn, f"{controller.id} gave no answer in time")
-
-
 def _window(turn: Turn) -> int:
     return turn.plan.account(turn.conversation.channel_account_id).inactivity_ms

@@ -173,6 +173,11 @@ def person_takes_over(turn: Turn, agent: str | None = None) -> None:
     accept(turn)
 
 
+def tell_timed_out(turn: Turn) -> None:
+    """The controller gave no answer in time."""
+    publish_control(turn, "timed_out", turn.conversation.controller, reason="no answer in time")
+
+
 def release(turn: Turn, reason: str) -> None:
     """A person is done with it: automations may speak again."""
     if turn.state.human:

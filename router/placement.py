@@ -54,20 +54,22 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
             obstacle = self._refusal(target, holds)
             if obstacle is None:
                 return Place(
-                    to=f"queue:{target.queue}",
+                    to=target.to,
                     tried=tuple(tried),
                     priority=target.priority,
                     index=index,
                     timeout_ms=target.timeout_ms,
                 )
-            tried.append(_tried(target.queue, obstacle))
+            tried.append(Tried(target=target.to, result=obstacle.result, why=obstacle.why))
         rest = self.on_from(self.default)
         return msgspec.structs.replace(rest, tried=(*tried, *rest.tried), overflow_after=_first_of(targets, rest))
 
     def _refusal(self, target: RuleTarget, holds: Holds) -> Obstacle | None:
         if target.unless is not None and holds(target.unless):
             return Obstacle("skipped", f"unless {target.unless}"[:300])
-        return self.around.obstacle(target.queue, self.skills)
+        if target.queue is not None:
+            return self.around.obstacle(target.queue, self.skills)
+        return None if self.barred is None else Obstacle("skipped", self.barred)
 
     def on_from(self, queue: str, *, hours: bool = True) -> Place:
         """The queue, or where it sends what it cannot take, and so on. Without `hours` it takes what comes at night."""
@@ -98,8 +100,7 @@ class Placing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _first_of(targets: Sequence[RuleTarget], place: Place) -> str | None:
-    first = targets[0].queue
-    return None if place.to == f"queue:{first}" else first
+    return None if place.to == targets[0].to or targets[0].queue is None else targets[0].queue
 
 
 def _tried(queue: str, obstacle: Obstacle) -> Tried:

@@ -22,7 +22,7 @@ from router.queues import DEFAULT_QUEUE_PLAN, QueuePlan, queue_plans
 from router.rules.rule import Rule, RuleError, RuleTarget, StickyRule
 from router.rules.ruleset import BadRules, RuleSet, load_rules
 from router.rules.words import HumanWords, human_words
-from router.sections import BreakerSettings, ShadowSettings
+from router.sections import BreakerSettings, ContactSettings, ShadowSettings
 
 DEFAULT_QUEUE = "default"
 """Where conversations go that no rule places, when there is a queue of that name; otherwise the first queue."""
@@ -31,11 +31,13 @@ WORDS = "words"
 CALENDARS = "calendars"
 BREAKER = "breaker"
 SHADOW = "shadow"
+CONTACTS = "contacts"
 SECTIONS: Mapping[str, Any] = {
     WORDS: dict[str, tuple[str, ...]],
     CALENDARS: dict[str, CalendarSettings],
     BREAKER: BreakerSettings,
     SHADOW: ShadowSettings,
+    CONTACTS: ContactSettings,
 }
 """Top-level sections of the configuration that are the router's own, for `omnibus.config.load`."""
 
@@ -72,6 +74,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     queue_plans: Mapping[str, QueuePlan] = {}
     calendars: Mapping[str, Calendar] = {}
     breaker: BreakerSettings = BreakerSettings()
+    contacts: ContactSettings = ContactSettings()
     shadow: Plan | None = None
     closed_kept_ms: int = 7 * DAY_MS
     """How long a closed conversation's state is kept for late receipts and commands."""
@@ -93,6 +96,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def has_surveys(self) -> bool:
         """Whether any queue asks how it was."""
         return any(queue.survey is not None for queue in self.queue_plans.values())
+
+    @property
+    def place_kept_ms(self) -> int:
+        """How long it is remembered where a contact was: as long as a rule may ask."""
+        asked = [rule.sticky.within_ms for rule in self.rules.rules if rule.sticky is not None]
+        return max(int(self.contacts.last_place_for.total_seconds() * 1000), *asked, 0)
 
     def knows_target(self, kind: str, name: str | None) -> bool:
         """Whether there is such a queue or automation."""
@@ -128,6 +137,7 @@ def plan_of(config: Config, topics: Topics, accounts: Mapping[str, Account]) -> 
         queue_plans=queues,
         calendars=calendars,
         breaker=config.sections.get(BREAKER) or BreakerSettings(),
+        contacts=config.sections.get(CONTACTS) or ContactSettings(),
     )
 
 
@@ -202,6 +212,7 @@ def rule_of(route: Route, place: str) -> Rule:
 def _target_of(target: RouteTarget) -> RuleTarget:
     return RuleTarget(
         queue=target.queue,
+        automation=target.automation,
         priority=target.priority,
         timeout_ms=None if target.timeout is None else int(target.timeout.total_seconds() * 1000),
         unless=target.unless,

@@ -85,31 +85,53 @@ def decision_of(turn: Turn, plan: Plan, verdict: Verdict, place: Place, mode: st
 
 
 def _wait_in_target(turn: Turn, rule: str | None, place: Place) -> None:
-    """A target with a time-out: the next one is tried when nobody has answered by then."""
-    if rule is not None and place.index is not None and place.timeout_ms is not None:
+    """A target with a time-out: the next one is tried when nobody has answered by then. Automations have their own."""
+    if rule is None or place.index is None:
+        return
+    if place.timeout_ms is not None or control.under_automation(turn):
         turn.state.step = Step(rule, place.index)
+    if place.timeout_ms is not None:
         turn.ctx.timer_set(control.TARGET, turn.key, turn.cause.time_ms + place.timeout_ms)
 
 
 def on_target_timeout(turn: Turn) -> None:
     """Nobody has answered in this target in time: the next one."""
+    if control.under_automation(turn):
+        control.tell_timed_out(turn)
+        if not try_next_target(turn):
+            control.hand_over(turn, f"{turn.conversation.controller.id} gave no answer in time")
+    else:
+        try_next_target(turn)
+
+
+def on_silence(turn: Turn) -> None:
+    """The automation owes an answer and gave none: the rule's next target, or else the automation's queue."""
+    if control.under_automation(turn):
+        on_target_timeout(turn)
+
+
+def try_next_target(turn: Turn) -> bool:
+    """Give the conversation to the next of its rule's targets; False when it has none, or it ends where it is."""
     step, conversation = turn.state.step, turn.conversation
-    turn.state.step = None
+    control.stop_target_clock(turn)
     rule = None if step is None else turn.plan.rules.by_name.get(step.rule)
-    if step is None or rule is None or conversation.queue is None or conversation.status in ("resolved", "closed"):
-        return
+    if step is None or rule is None or control.unassigned(turn) or conversation.status in ("resolved", "closed"):
+        return False
     message = _last_inbound(turn)
     facts = facts_of(turn, message, None, around_of(turn))
-    placing = placing_of(turn, facts.around, "waiting for a person", frozenset(rule.skills))
+    barred = barred_from_automations(turn, message)
+    placing = placing_of(turn, facts.around, barred, frozenset(rule.skills))
     place = placing.of_targets(rule.targets, lambda guard: turn.plan.rules.holds(guard, facts), step.index)
-    waited = Tried(target=f"queue:{conversation.queue}", result="skipped", why="nobody answered in time")
+    at = f"{conversation.controller.type}:{conversation.controller.id}"
+    waited = Tried(target=at, result="skipped", why="nobody answered in time")
     place = msgspec.structs.replace(place, tried=(waited, *place.tried))
-    if place.to == f"queue:{conversation.queue}":
-        return
+    if place.to == at:
+        return False
     verdict = Verdict(to=place.to, rule=rule.name, tried=(), inputs={}, skills=rule.skills)
     turn.change(priority=place.priority or conversation.priority)
     current().count("decisions", *_kind_and_name(place.to))
     _go(turn, verdict, place, message)
+    return True
 
 
 def _last_inbound(turn: Turn) -> Message | None:

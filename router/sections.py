@@ -24,6 +24,15 @@ class BreakerSettings(Settings, frozen=True, kw_only=True):
     ] = timedelta(minutes=10)
 
 
+class ContactSettings(Settings, frozen=True, kw_only=True):
+    """What the router remembers of contacts between their conversations."""
+
+    last_place_for: Annotated[
+        Annotated[Duration, between("1h", "3650d")],
+        described("How long it is remembered where a contact was last (at least as long as any `sticky` rule asks)."),
+    ] = timedelta(days=90)
+
+
 class ShadowSettings(Settings, frozen=True, kw_only=True):
     """A candidate: its decisions are published beside the live ones, and nothing comes of them."""
 

@@ -50,7 +50,7 @@ FROM_OUTCOMES: dict[str, Handler] = {
 
 TIMERS: dict[str, Callable[[Turn], None]] = {
     clocks.INACTIVITY: clocks.on_inactivity,
-    control.SILENCE: clocks.on_silence,
+    control.SILENCE: routing.on_silence,
     control.TARGET: routing.on_target_timeout,
     sla.SLA: escalation.on_sla,
     escalation.AGE: escalation.on_age,
@@ -97,6 +97,9 @@ class RouterStage:
             return
         if timer.kind == board.LOAD:
             board.Board(ctx, plan.topics, self._others).publish()
+            return
+        if timer.kind == board.EXPIRE:
+            board.Board(ctx, plan.topics, self._others).expire(timer)
             return
         state = _load(ctx, timer.key)
         if state is not None:
@@ -199,7 +202,7 @@ def _tell_place(turn: Turn) -> None:
     if queue is None or not changed or not turn.plan.rules.asks_where_last:
         return
     place = LastPlace(queue=queue, agent=now.assignee or before.assignee, at_ms=turn.cause.time_ms)
-    turn.board.tell_place(now.contact_id, place)
+    turn.board.tell_place(now.contact_id, place, turn.plan.place_kept_ms)
 
 
 def _without_conversation(event: Event) -> None:

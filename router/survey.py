@@ -77,7 +77,7 @@ def _ask(turn: Turn, asked: Asked, settings: SurveySettings) -> None:
     asked.sent_ms = turn.cause.time_ms
     outbox.send(turn, reply, part=SURVEY)
     turn.publish("survey.sent", _sent(turn, asked, settings))
-    turn.board.tell_survey(turn.conversation.contact_id, _last(turn, asked, answered=False))
+    turn.board.tell_survey(turn.conversation.contact_id, _last(turn, asked, answered=False), settings.kept_ms)
     turn.ctx.timer_set(SURVEY, turn.key, asked.sent_ms + _ms(settings.expires_after.total_seconds()))
 
 
@@ -210,7 +210,7 @@ def _answered(turn: Turn, last: LastSurvey, settings: SurveySettings, found: tup
         agent=last.agent,
         answered=True,
     )
-    turn.board.tell_survey(turn.conversation.contact_id, told)
+    turn.board.tell_survey(turn.conversation.contact_id, told, settings.kept_ms)
     _thank(turn, last.automation, settings)
 
 

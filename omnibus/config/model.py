@@ -126,13 +126,17 @@ class QueueSettings(Settings, frozen=True, kw_only=True):
 
 
 class RouteTarget(Settings, frozen=True, kw_only=True):
-    """One of several queues that a rule tries in order."""
+    """One of several queues and automations that a rule tries in order; it has one of the two."""
 
-    queue: Annotated[str, described("Name of the queue.")]
+    queue: Annotated[str | None, described("Name of the queue.")] = None
+    automation: Annotated[str | None, described("Name of the automation.")] = None
     priority: Annotated[Priority | None, described("Priority to give in it.")] = None
     timeout: Annotated[
         Annotated[Duration, between("1s", "30d")] | None,
-        described("How long it may wait unanswered before the next one is tried.", example="10m"),
+        described(
+            "How long it may wait unanswered before the next one is tried; an automation's own time-out holds, too.",
+            example="10m",
+        ),
     ] = None
     unless: Annotated[str | None, described("Condition in CEL under which it is passed by.")] = None
 
@@ -150,7 +154,9 @@ class Route(Settings, frozen=True, kw_only=True):
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200), described("Name, as decisions cite it.")]
     when: Annotated[str, described("Condition in CEL.", example="channel == 'email'")] = "true"
     to: Annotated[str | None, described("queue:NAME, automation:NAME, drop or hold.", example="queue:billing")] = None
-    targets: Annotated[tuple[RouteTarget, ...], described("Queues to try in order, instead of `to`.")] = ()
+    targets: Annotated[
+        tuple[RouteTarget, ...], described("Queues and automations to try in order, instead of `to`.")
+    ] = ()
     split: Annotated[
         dict[str, Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]],
         described("Targets and their weights, instead of `to`; a conversation always falls to the same one."),

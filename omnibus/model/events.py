@@ -190,6 +190,19 @@ class SlaChanged(Model, frozen=True, kw_only=True):
     queue: str | None = None
 
 
+class BreakerChanged(Model, frozen=True, kw_only=True):
+    """A conversation became too fast for a person, so automations keep out of it, or was quiet for long enough again.
+
+    `messages` came since `since`; `release_at` is when it is released if it is quiet from now on.
+    """
+
+    conversation_id: Id
+    at: Timestamp
+    messages: int | None = None
+    since: Timestamp | None = None
+    release_at: Timestamp | None = None
+
+
 # --- contacts -----------------------------------------------------------------------------------
 
 
@@ -349,6 +362,7 @@ DATA: dict[str, type[Model]] = {
     _type("conversation", "closed"): ConversationClosed,
     **_types("control", ControlChanged, "offered", "accepted", "passed", "released", "timed_out"),
     _type("routing", "decided"): RoutingDecided,
+    **_types("breaker", BreakerChanged, "tripped", "released"),
     **_types("sla", SlaChanged, "warning", "breached", "met"),
     _type("contact", "identified"): ContactIdentified,
     **_types("contact", ContactLinked, "merged", "split"),

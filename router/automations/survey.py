@@ -82,6 +82,11 @@ class SurveySettings(AutomationSettings, frozen=True, kw_only=True):
         Annotated[Duration, between("0s", "365d")], described("A contact is asked once in this time.", example="30d")
     ] = timedelta(days=30)
 
+    @property
+    def kept_ms(self) -> int:
+        """How long it must be remembered that a contact was asked."""
+        return int(max(self.once_per, self.expires_after + self.late_for).total_seconds() * 1000)
+
 
 class NeverHasOne:
     """A survey that is given a conversation passes it on: it asks on its own, afterwards."""

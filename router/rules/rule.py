@@ -19,12 +19,18 @@ Known = Mapping[str, Collection[str]]
 
 
 class RuleTarget(Model, frozen=True, kw_only=True):
-    """One of the queues a rule tries in order."""
+    """One of the queues and automations a rule tries in order: it has one of the two."""
 
-    queue: str
+    queue: str | None = None
+    automation: str | None = None
     priority: str | None = None
     timeout_ms: int | None = None
     unless: str | None = None
+
+    @property
+    def to(self) -> str:
+        """As `to` of a rule says it."""
+        return f"queue:{self.queue}" if self.automation is None else f"automation:{self.automation}"
 
 
 class StickyRule(Model, frozen=True, kw_only=True):
@@ -103,14 +109,22 @@ def rule_errors(rule: Rule, known: Known) -> Iterator[RuleError]:
         if target is not None and (why := target_error(target, known)) is not None:
             yield wrong(field, why, _near(target, targets(known)))
     for index, step in enumerate(rule.targets):
-        if step.queue not in known["queue"]:
-            yield wrong(f"targets.{index}.queue", f"unknown queue {step.queue!r}", _near(step.queue, known["queue"]))
+        yield from (wrong(f"targets.{index}{field}", why, near) for field, why, near in _step_errors(step, known))
         if step.priority is not None and step.priority not in PRIORITIES:
             yield wrong(f"targets.{index}.priority", _no_priority(step.priority))
     if rule.split and not sum(rule.split.values()):
         yield wrong("split", "all weights are zero")
     if rule.priority is not None and rule.priority not in PRIORITIES:
         yield wrong("priority", _no_priority(rule.priority))
+
+
+def _step_errors(step: RuleTarget, known: Known) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    if (step.queue is None) is (step.automation is None):
+        yield "", "expected a queue or an automation, one of them", ()
+        return
+    for kind, name in (("queue", step.queue), ("automation", step.automation)):
+        if name is not None and name not in known[kind]:
+            yield f".{kind}", f"unknown {kind} {name!r}", _near(name, known[kind])
 
 
 def _no_priority(priority: str) -> str:

@@ -139,7 +139,7 @@ class _Walk:
     def _way(self, rule: Rule) -> _Way | str:
         """Where the rule leads this conversation; the reason, when it leads nowhere now."""
         if rule.targets:
-            return _Way(rule=rule, to=f"queue:{rule.targets[0].queue}")
+            return _Way(rule=rule, to=rule.targets[0].to)
         if rule.sticky is not None:
             place = self._facts.around.sticky_place(rule.sticky.within_ms, frozenset(rule.skills))
             return place if isinstance(place, str) else _back_to(place, rule)

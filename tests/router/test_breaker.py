@@ -44,6 +44,9 @@ def test_two_machines_that_answer_each_other_are_parted(router: Rehearsal) -> No
     assert router.conversation().attributes["breaker"] == "tripped"
     assert router.kinds("omnibus.outbound.webchat") == ["message.outbound"] * 4
     assert "conversation.updated" in router.kinds("omnibus.events")
+    [tripped] = [event.data for event in router.on("omnibus.events") if event.type == "omnibus.breaker.tripped.v1"]
+    assert tripped.messages == 5
+    assert tripped.release_at - tripped.at == timedelta(minutes=10)
     [passed] = [event for event in router.on("omnibus.events") if event.type == "omnibus.control.passed.v1"]
     assert passed.data.reason == "too many messages"
 

@@ -67,6 +67,11 @@ BASE = "calendars: {office: {zone: UTC, hours: {mon-fri: '09:00-17:00'}}}\n"
             "2:38: routes.0.targets.0.queue: rule 'r': unknown queue 'b'",
         ),
         (
+            "queues: {a: {}}\nroutes: [{name: r, targets: [{automation: b}]}]",
+            "2:43: routes.0.targets.0.automation: rule 'r': unknown automation 'b'",
+        ),
+        ("queues: {a: {}}\nroutes: [{name: r, targets: [{timeout: 5m}]}]", "expected a queue or an automation"),
+        (
             "queues: {a: {}}\nroutes: [{name: r, targets: [{queue: a, unless: 'chanel == 1'}]}]",
             "2:49: routes.0.targets.0.unless: rule 'r': unknown name 'chanel' (line 1, column 1 of it) (did you mean",
         ),
@@ -119,6 +124,7 @@ routes:
   - {name: b, targets: [{queue: billing, timeout: 10m, priority: urgent}, {queue: default}], language: pt}
   - {name: c, split: {'queue:billing': 1, hold: 2}, attributes: {tier: gold}}
 breaker: {messages: 5}
+contacts: {last_place_for: 30d}
 """
         ),
         Topics(),
@@ -131,6 +137,7 @@ breaker: {messages: 5}
     assert plan.rules.rules[1].targets[0].timeout_ms == 600_000
     assert plan.rules.asks_where_last
     assert plan.breaker.messages == 5
+    assert plan.place_kept_ms == 30 * 86_400_000
     assert plan.has_surveys
 
 

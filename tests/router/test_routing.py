@@ -125,6 +125,61 @@ def test_an_unless_that_cannot_be_evaluated_does_not_hold(make: Callable[..., Re
     assert router.conversation().queue == "leads"
 
 
+def test_an_automation_that_keeps_silent_loses_it_to_the_next_target(make: Callable[..., Rehearsal]) -> None:
+    router = make(steps(RuleTarget(automation="faq"), RuleTarget(queue="leads")))
+    router.says("hi")
+    assert router.conversation().controller.id == "faq"
+
+    router.later(timedelta(seconds=30))
+
+    assert router.conversation().queue == "leads"
+    assert why(router) == []
+    assert router.decisions()[-1].tried[0].target == "automation:faq"
+    assert "control.timed_out" in router.kinds("omnibus.automation.faq")
+
+
+def test_a_target_may_give_an_automation_less_time_than_its_own(make: Callable[..., Rehearsal]) -> None:
+    router = make(steps(RuleTarget(automation="faq", timeout_ms=5_000), RuleTarget(queue="leads")))
+    router.says("hi")
+    router.later(timedelta(seconds=5))
+
+    assert router.conversation().queue == "leads"
+    router.later(timedelta(minutes=1))
+    assert router.conversation().queue == "leads"
+
+
+def test_an_automation_that_has_answered_hands_over_to_its_own_queue(make: Callable[..., Rehearsal]) -> None:
+    router = make(steps(RuleTarget(automation="faq", timeout_ms=5_000), RuleTarget(queue="leads")))
+    router.says("hi")
+    router.commands(a_reply("hello", bot="faq"))
+    router.later(timedelta(minutes=1))
+    assert router.conversation().controller.id == "faq"
+
+    router.says("and now?")
+    router.later(timedelta(seconds=30))
+
+    assert router.conversation().queue == "billing"
+
+
+def test_the_last_target_is_an_automation_and_keeps_silent(make: Callable[..., Rehearsal]) -> None:
+    router = make(steps(RuleTarget(queue="leads", timeout_ms=MINUTE), RuleTarget(automation="faq")))
+    router.says("hi")
+    router.later(timedelta(minutes=1))
+    assert router.conversation().controller.id == "faq"
+
+    router.later(timedelta(seconds=30))
+
+    assert router.conversation().queue == "general"
+
+
+def test_automatic_mail_passes_by_an_automation_among_targets(make: Callable[..., Rehearsal]) -> None:
+    router = make(steps(RuleTarget(automation="faq"), RuleTarget(queue="leads")))
+    router.says("I am away", auto_submitted="auto_reply")
+
+    assert router.conversation().queue == "leads"
+    assert router.decisions()[0].tried[-1].result == "skipped"
+
+
 # --- capacity and load --------------------------------------------------------------------------
 
 
@@ -349,3 +404,15 @@ def test_a_candidate_decides_beside_the_live_rules_and_nothing_comes_of_it(make:
     assert decision.ruleset_version == candidate.rules.version != router.plan.rules.version
     assert (router.conversation().queue, router.conversation().priority) == ("billing", "normal")
     assert shadow.id not in {event.id for event in router.on("omnibus.events")}
+
+
+def test_where_a_contact_was_is_forgotten_in_the_end(make: Callable[..., Rehearsal]) -> None:
+    router = make(BACK, to("billing"))
+    router.says("hi")
+    router.commands(Resolve())
+    router.later(timedelta(days=89))
+    assert len(router.table.scan(b"contact/")) == 1
+
+    router.later(timedelta(days=2))
+
+    assert router.table.scan(b"contact/") == []

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omnibus.bus.port import Out
 from omnibus.model.content import ChoiceResponse, Choices, Text
 from omnibus.model.events import Reopen, Resolve
 from router.automations.survey import SurveySettings, score_of
@@ -242,3 +243,34 @@ def test_no_text_is_a_score_off_the_scale(text: str) -> None:
     found = score_of(text, 0, 10)
 
     assert found is None or 0 <= found[0] <= 10
+
+
+# --- forgetting ---------------------------------------------------------------------------------
+
+
+def surveys_known(router: Rehearsal) -> int:
+    return len(router.table.scan(b"survey/"))
+
+
+def test_what_a_contact_was_asked_is_forgotten_when_it_may_be_asked_again(make: Callable[..., Rehearsal]) -> None:
+    router = make(once_per=timedelta(days=20), expires_after=timedelta(days=3), late_for=timedelta(days=30))
+    resolved(router)
+    assert surveys_known(router) == 1
+    router.later(timedelta(days=32))
+    assert surveys_known(router) == 1
+
+    router.later(timedelta(days=2))
+
+    assert surveys_known(router) == 0
+
+
+def test_a_newer_entry_of_another_partition_outlives_the_older_ones_timer(make: Callable[..., Rehearsal]) -> None:
+    router = make(once_per=timedelta(days=1), expires_after=timedelta(days=1), late_for=timedelta(0))
+    resolved(router)
+    [(key, value)] = router.table.scan(b"survey/")
+    newer = msgspec.json.decode(value) | {"sent_ms": router.now_ms + 3_600_000}
+    router.table.take([Out(router.plan.topics.routing, key, msgspec.json.encode(newer))])
+
+    router.later(timedelta(days=2))
+
+    assert surveys_known(router) == 1
