@@ -7,10 +7,12 @@ newest entries first in key order, which is the order a scan with a limit gives 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 import msgspec
 
 from connectors._shared.live.frames import Entry
+from omnibus import clock
 from omnibus.bus.port import Out, ReadTable, Record
 
 TABLE = "history"
@@ -50,16 +52,23 @@ def entry_of(record: Record, account: str) -> tuple[str, Entry] | None:
 
 
 class History:
-    """Reads the histories of one account. Entries are given oldest first."""
+    """Reads the histories of one account. Entries are given oldest first; what is older than `keep` is not shown."""
 
-    def __init__(self, table: ReadTable, account: str) -> None:
-        self._table = table
+    def __init__(self, table: ReadTable, account: str, keep: timedelta) -> None:
+        self.table = table
         self._account = account
+        self._keep = keep
+
+    @property
+    def begins_ms(self) -> int:
+        """What was said before is over."""
+        return clock.now_ms() - int(self._keep.total_seconds() * 1000)
 
     def latest(self, thread: str, limit: int) -> list[Entry]:
         """The newest `limit` entries."""
-        found = self._table.scan(_prefix(self._account, thread), limit)
-        return in_order(_decoder.decode(value) for _, value in found)
+        begins_ms = self.begins_ms
+        found = [_decoder.decode(value) for _, value in self.table.scan(_prefix(self._account, thread), limit)]
+        return in_order(entry for entry in found if time_of(entry.key) >= begins_ms)
 
     def missed(self, thread: str, after: str | None) -> tuple[list[Entry], bool]:
         """What somebody who last saw the entry `after` needs, and whether there may be a gap before it."""

@@ -8,20 +8,25 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import msgspec
+import structlog
 from aiohttp import WSCloseCode, web
 
 from connectors._shared.live.chat import LiveChat
 from connectors._shared.live.connection import Connection
 from connectors._shared.live.desk import LiveDesk
+from connectors._shared.live.expiry import SWEEP_EVERY, removals
 from connectors._shared.live.frames import MAX_FRAME_BYTES, Short, Typing
 from connectors._shared.live.history import History, entry_of
 from connectors._shared.live.hub import Listener
 from omnibus import clock
 from omnibus.channel.client import CLIENT
+from omnibus.errors import OmnibusError
 
 HELLO_S = 15.0
 HEARTBEAT_S = 30.0
 """A WebSocket ping so often; a client that does not answer within half of it is gone."""
+
+log = structlog.get_logger("omnibus.live")
 
 
 class TypingNotice(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,17 +51,36 @@ class LiveReceiver(ABC):
         """Follow the history, in every process that has chats open, so that a reply arrives wherever the client is."""
         bus, topic = self.live.tools.bus, self.live.topic
         ends = {partition: after for partition, (_, after) in (await bus.bounds(topic)).items()}
-        self.live.open(History(await bus.global_table(topic), self.live.account))
+        history = History(await bus.global_table(topic), self.live.account, self.live.bounds.history_for)
+        self.live.open(history)
         self.live.tools.status("ok")
+        sweeping = asyncio.create_task(self._sweep(history))
         try:
             async for records in bus.follow(topic, ends):
                 for record in records:
                     if (found := entry_of(record, self.live.account)) is not None:
                         self.live.hub.entered(*found)
         finally:
+            sweeping.cancel()
+            await asyncio.gather(sweeping, return_exceptions=True)
             # Without the follower chats would miss replies; closed ones come back and ask for what they missed.
             self.live.close()
             self.live.hub.stop_all(WSCloseCode.SERVICE_RESTART, "restart")
+
+    async def _sweep(self, history: History) -> None:
+        """Take out what is too old, now and every hour; each process does, which changes nothing twice."""
+        while True:
+            try:
+                await self.expire(history)
+            except (OmnibusError, OSError) as fault:  # the next hour is soon enough
+                log.warning("live.history_not_swept", account=self.live.account, why=type(fault).__name__)
+            await asyncio.sleep(SWEEP_EVERY.total_seconds())
+
+    async def expire(self, history: History) -> None:
+        """Take out of the history what is older than the account keeps."""
+        bus, topic = self.live.tools.bus, self.live.topic
+        async for outs in removals(bus, topic, history.table, self.live.account, history.begins_ms):
+            await self.live.tools.publish([], outs)
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """``GET /ws``: one chat, until one side ends it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
 
-from omnibus.config.fields import Secret, Settings, Size, described
+from omnibus.config.fields import Duration, Secret, Settings, Size, between, described
 
 DEFAULT_FILE_TYPES = (
     "image/png",
@@ -41,6 +42,11 @@ class LiveSettings(Settings, frozen=True, kw_only=True):
     file_types: Annotated[tuple[str, ...], described("MIME types a person may send.", example="application/pdf")] = (
         DEFAULT_FILE_TYPES
     )
+    history_for: Annotated[
+        Duration,
+        between("1d", "3650d"),
+        described("How long what was said is shown to the person, and kept for that."),
+    ] = timedelta(days=90)
     messages_per_minute: Annotated[Count, described("Messages and other stored frames from one person.")] = 60
     uploads_per_hour: Annotated[Count, described("Files from one person.")] = 60
     max_connections: Annotated[Count, described("Open lines in one process.")] = 10_000

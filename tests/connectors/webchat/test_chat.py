@@ -86,7 +86,7 @@ async def test_a_frame_the_bus_does_not_take_is_never_acknowledged(
 ) -> None:
     tools = FailingOnce(tmp_path, failure)
     desk = Desk(cast(ReceiverTools, tools), cast(Any, tools.account.settings), Signer("invented", "site"))
-    desk.open(History(NothingYet(), "site"))
+    desk.open(History(NothingYet(), "site", timedelta(days=90)))
     line = Line()
     chat = Chat(desk=desk, line=line, remote="127.0.0.1")
     await chat.handle(b'{"type":"hello"}')
@@ -104,7 +104,7 @@ async def test_a_frame_the_bus_does_not_take_is_never_acknowledged(
 async def test_what_is_written_in_one_millisecond_stays_in_order(tmp_path: Path) -> None:
     tools = FailingOnce(tmp_path, PublishRejected("closing"))
     desk = Desk(cast(ReceiverTools, tools), cast(Any, tools.account.settings), Signer("invented", "site"))
-    desk.open(History(NothingYet(), "site"))
+    desk.open(History(NothingYet(), "site", timedelta(days=90)))
     line = Line()
     chat = Chat(desk=desk, line=line, remote="127.0.0.1")
     with clock.use(clock.ManualClock()):

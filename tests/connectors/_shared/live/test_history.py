@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from connectors._shared.live.frames import Entry
 from connectors._shared.live.history import OVERLAP_MS, PAGE, History, entry_key, entry_of, history_out, in_order
+from omnibus import clock
 from omnibus.bus.port import Record
 
 NOW = 1_767_603_600_000
+KEPT = timedelta(days=36_500)
 
 
 class Table:
@@ -40,7 +43,7 @@ def history_of(count: int) -> History:
         table.put("site", "v:1", entry(NOW + number * 1_000, f"m{number}"))
     table.put("site", "v:2", entry(NOW, "of somebody else"))
     table.put("site2", "v:1", entry(NOW, "of another account"))
-    return History(table, "site")
+    return History(table, "site", KEPT)
 
 
 def test_the_latest_are_given_oldest_first() -> None:
@@ -56,7 +59,7 @@ def test_a_reply_written_before_the_last_seen_message_is_not_missed() -> None:
     table = Table()
     table.put("site", "v:1", entry(NOW, "late reply"))
     table.put("site", "v:1", entry(NOW + 60_000, "seen"))
-    missed, gap = History(table, "site").missed("v:1", entry_key(NOW + 60_000, "seen"))
+    missed, gap = History(table, "site", KEPT).missed("v:1", entry_key(NOW + 60_000, "seen"))
     assert [one.id for one in missed] == ["late reply", "seen"]
     assert not gap
 
@@ -91,3 +94,10 @@ def test_a_record_is_known_by_its_account_and_a_removal_is_none() -> None:
     assert entry_of(record, "site") == ("u:customer/17", entry(NOW, "a"))
     assert entry_of(record, "sit") is None
     assert entry_of(removed, "site") is None
+
+
+def test_what_is_too_old_is_not_shown() -> None:
+    history = History(history_of(9).table, "site", timedelta(seconds=5))
+    with clock.use(clock.ManualClock(clock.from_ms(NOW + 8_000))):
+        assert [one.id for one in history.latest("v:1", 9)] == ["m3", "m4", "m5", "m6", "m7", "m8"]
+        assert history.find("v:1", "m2") is None
