@@ -19,12 +19,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from omnibus import clock
 from omnibus.bus.port import Bus
+from omnibus.channel.registry import load_channel
 from omnibus.cli.demo.outside import free_port
 from omnibus.cli.reading import records
 from omnibus.cli.settings import configuration
 from omnibus.cli.up import STAGES, running
 from omnibus.model import codec
 from omnibus.model.codec import Event
+from omnibus.testing.door import account_of, open_door
+from omnibus.testing.fixtures import settings_from
 
 API_TOKEN = "api-token-of-the-test"
 USER = "U00000000000000000000000000000001"
@@ -294,3 +297,27 @@ async def test_a_reaction_to_a_reply_in_a_thread_follows_in_its_conversation(tmp
     received = [event.data.message for event in events if event.type.endswith("message.received.v1")]
     assert reaction.message_id == received[-1].id
     assert reaction.reaction == ":eyes:"
+
+
+@pytest.mark.parametrize("channel", CASES)
+async def test_two_accounts_do_not_open_each_other(tmp_path: Path, channel: str) -> None:
+    """The same request for both: each is proven by its own secret, and belongs to its own account."""
+    case, secrets = CASES[channel], {"one": "secret-of-the-first", "two": "secret-of-the-second"}
+    declared = load_channel(f"connectors.{channel}")
+    accounts = {}
+    for name, secret in secrets.items():
+        text = json.dumps(case.settings).replace("{secret}", secret).replace("{url}", "https://api.example.com")
+        given = json.loads(text.replace(discord_key(case.secret), discord_key(secret)))
+        accounts[name] = account_of(declared, settings_from(declared.settings, given, name), name)
+    body = json.dumps(case.body).encode()
+    async with open_door(tmp_path, accounts) as door, ClientSession() as client:
+
+        async def post(name: str, secret: str) -> int:
+            headers = {"content-type": "application/json", **case.sign(body, secret)}
+            async with client.post(f"{door.url}/in/{name}", data=body, headers=headers) as answer:
+                return answer.status
+
+        assert [await post("one", secrets["two"]), await post("two", secrets["one"])] == [401, 401]
+        assert await door.stored(channel) == []
+        assert [await post(name, secret) for name, secret in secrets.items()] == [200, 200]
+        assert sorted(raw.account for raw in await door.stored(channel)) == ["one", "two"]

@@ -173,6 +173,11 @@ PIECES = [
 ]
 
 
+def test_a_closing_delimiter_glued_to_the_text_is_no_text() -> None:
+    mail = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\n\ntwo, --b--three--b--\n"
+    assert [part.data for part in parse(mail).children] == [b"one", b"two, --b--three"]
+
+
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_any_pieces_of_a_mail_are_read(pieces: list[bytes]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from hashlib import sha1
+from hashlib import sha1, sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +17,7 @@ import pytest
 from aiohttp import ClientSession, web
 from yarl import URL
 
+from omnibus import clock
 from omnibus.bus.port import Bus
 from omnibus.cli.demo.outside import free_port
 from omnibus.cli.reading import records
@@ -36,6 +38,18 @@ channels:
     {{type: twilio, account_sid: ACone, auth_token: token-of-the-first, api_url: "http://127.0.0.1:{provider}"}}
   sms-uk:
     {{type: twilio, account_sid: ACtwo, auth_token: token-of-the-second, api_url: "http://127.0.0.1:{provider}"}}
+  vonage-us:
+    type: vonage
+    signing_secret: signature-secret-of-the-first
+    api_key: firstkey
+    api_secret: api-secret-of-the-first
+    api_url: "http://127.0.0.1:{provider}"
+  vonage-uk:
+    type: vonage
+    signing_secret: signature-secret-of-the-second
+    api_key: second12
+    api_secret: api-secret-of-the-second
+    api_url: "http://127.0.0.1:{provider}"
   gateway:
     type: sms_gateway
     preset: kannel
@@ -64,6 +78,16 @@ class Pipeline:
         headers = {"X-Twilio-Signature": signature}
         url = URL(f"{self.url}{path}", encoded=True)  # as it was signed, to the letter
         async with self.session.post(url, data=fields, headers=headers) as answer:
+            return answer.status
+
+    async def vonage(self, account: str, secret: str, **fields: Any) -> int:
+        """A request of the Messages API, signed as Vonage does: a token that holds the hash of the body."""
+        body = json.dumps({"timestamp": clock.now().isoformat(), **fields}).encode()
+        claims = {"iat": clock.now_ms() // 1000, "payload_hash": sha256(body).hexdigest()}
+        parts = [_base64url(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims)]
+        signature = _base64url(hmac.new(secret.encode(), ".".join(parts).encode(), sha256).digest())
+        headers = {"Authorization": f"Bearer {'.'.join([*parts, signature])}", "Content-Type": "application/json"}
+        async with self.session.post(f"{self.url}/in/{account}", data=body, headers=headers) as answer:
             return answer.status
 
     async def kannel(self, query: str) -> tuple[int, bytes]:
@@ -118,12 +142,18 @@ async def provider_at(port: int, handed_in: list[dict[str, str]]) -> AsyncIterat
         handed_in.append({"path": request.path, **dict(parse_qsl((await request.read()).decode()))})
         return web.json_response({"sid": f"SMout{len(handed_in)}", "status": "queued"}, status=201)
 
+    async def vonage(request: web.Request) -> web.Response:
+        said = await request.json()
+        handed_in.append({"as": request.headers["Authorization"], **said})
+        return web.json_response({"message_uuid": f"uuid-out{len(handed_in)}"}, status=202)
+
     async def kannel(request: web.Request) -> web.Response:
         handed_in.append(dict(request.query))
         return web.Response(text="0: Accepted for delivery", status=202)
 
     app = web.Application()
     app.router.add_post("/2010-04-01/Accounts/{sid}/Messages.json", twilio)
+    app.router.add_post("/v1/messages", vonage)
     app.router.add_get("/sendsms", kannel)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
@@ -132,6 +162,10 @@ async def provider_at(port: int, handed_in: list[dict[str, str]]) -> AsyncIterat
         yield
     finally:
         await runner.cleanup()
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def received(events: Sequence[Event]) -> list[Event]:
@@ -175,6 +209,27 @@ async def test_two_accounts_do_not_open_each_other(pipeline: Pipeline) -> None:
     events = received(await pipeline.until(lambda events: len(received(events)) == 2))
     assert {event.data.message.channel_account_id for event in events} == {"sms-us", "sms-uk"}
     assert len({event.subject for event in events}) == 2
+
+
+async def test_two_accounts_of_vonage_answer_each_with_its_own_credentials(pipeline: Pipeline) -> None:
+    message = {"message_uuid": "uuid-in1", "channel": "sms", "from": ANA[1:], "to": OURS[1:], "message_type": "text"}
+    first, second = "signature-secret-of-the-first", "signature-secret-of-the-second"
+    assert await pipeline.vonage("vonage-us", second, **message, text="hello") == 401
+    assert await pipeline.vonage("vonage-us", first, **message, text="hello") == 200
+    assert await pipeline.vonage("vonage-us", first, **message, text="hello") == 200, "a copy is taken, and dropped"
+    assert await pipeline.vonage("vonage-uk", second, **message, text="hello") == 200
+    events = received(await pipeline.until(lambda events: len(received(events)) == 2))
+    subjects = {event.data.message.channel_account_id: event.subject for event in events}
+    await pipeline.reply(subjects["vonage-uk"], "We are looking into it")
+    await pipeline.until(has_status("sent"))
+    (sent,) = pipeline.handed_in
+    assert (sent["from"], sent["to"], sent["text"]) == (OURS[1:], ANA[1:], "We are looking into it")
+    assert sent["as"] == f"Basic {base64.b64encode(b'second12:api-secret-of-the-second').decode()}"
+
+    report = {"message_uuid": "uuid-out1", "channel": "sms", "from": OURS[1:], "to": ANA[1:], "status": "delivered"}
+    assert await pipeline.vonage("vonage-uk", second, **report) == 200
+    events = await pipeline.until(has_status("delivered"))
+    assert len(received(events)) == 2
 
 
 async def test_a_long_message_in_parts_is_one_and_its_answer_is_reported(pipeline: Pipeline) -> None:
