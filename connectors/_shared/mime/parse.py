@@ -201,7 +201,14 @@ def _pieces(part: Part, boundary: bytes) -> Iterator[tuple[int, int]]:
             return
         at = _next_mark(part, mark, start)
     if start is not None and not _is_blank(data, start, part.end):
-        yield start, part.end
+        yield start, _without_glued_end(part, mark, start)
+
+
+def _without_glued_end(part: Part, mark: bytes, start: int) -> int:
+    """Where the last piece ends: some mailers write the closing delimiter right behind its text."""
+    found = part.source.rfind(mark + b"--", start, part.end)
+    is_last = found > start and _is_blank(part.source, found + len(mark) + 2, part.end)
+    return found if is_last else part.end
 
 
 def _next_mark(part: Part, mark: bytes, at: int) -> int:

@@ -171,13 +171,14 @@ class Dovecot:
             if client.select(f'"{folder}"')[0] != "OK":
                 return []
             [found] = client.search(None, criteria)[1]
-            return [_subject(client, number) for number in found.split()]
+            subjects = [_subject(client, number) for number in found.split()]
+            return [subject for subject in subjects if subject is not None]
 
 
-def _subject(client: IMAP4, number: bytes) -> str:
+def _subject(client: IMAP4, number: bytes) -> str | None:
+    """The subject of a mail; None when it was moved or deleted since it was found."""
     [answer, *_] = client.fetch(number.decode(), "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
-    assert isinstance(answer, tuple)
-    return answer[1].decode().partition(":")[2].strip()
+    return answer[1].decode().partition(":")[2].strip() if isinstance(answer, tuple) else None
 
 
 def _group_name(gid: int) -> str:
