@@ -148,7 +148,9 @@ async def goes_on(kafka: KafkaBus, due_ms: int) -> None:
         told.setdefault(record.key or b"", []).append(tuple(json.loads(record.value or b"")))
     assert len(told) == 10
     for facts in told.values():
-        assert facts == [*((str(n), n + 1) for n in range(25)), ("timer", 0)]
+        # On a slow machine the timer is due before the last records are there; it fires once all the same.
+        assert [fact for fact in facts if fact[0] != "timer"] == [(str(n), n + 1) for n in range(25)]
+        assert facts.count(("timer", 0)) == 1
 
 
 async def test_an_interrupted_move_is_begun_again_and_loses_nothing(kafka: KafkaBus, tmp_path: Path) -> None:
