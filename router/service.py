@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 import msgspec
 
-from omnibus.bus.port import Health, ReadTable, Runner, TaskId
+from omnibus.bus.port import Health, ReadTable, Runner, TaskId, TopicSpec
 from omnibus.cli.settings import configuration
-from omnibus.config.errors import ConfigError, ConfigErrors
+from omnibus.config.changes import needs_restart
 from omnibus.config.model import AutomationConfig, Config
 from omnibus.runtime import Runtime
 from omnibus.telemetry import facts
@@ -31,6 +31,13 @@ class RulesReloaded(facts.Fact, frozen=True, kw_only=True):
     rules: int
 
 
+class ReloadedInPart(facts.Fact, frozen=True, kw_only=True):
+    """Some of the new configuration waits for a restart; `parts` are its paths."""
+
+    level: ClassVar[facts.Level] = "warning"
+    parts: str
+
+
 class RouterService:
     """Runs the router's partitions that this process owns, and its share of the automations' work."""
 
@@ -46,10 +53,7 @@ class RouterService:
         runtime = self._runtime
         conversations = await runtime.bus.global_table(runtime.topics.conversations)
         for automation in runtime.config.automations.values():
-            name = f"automation.{automation.name}"
-            handler = self._worker(automation, conversations)
-            self._workers.append(handler)
-            self._runners[name] = runtime.bus.run_sink(worker.spec(runtime.topics, automation.name), handler)
+            self._employ(automation, self._plan, conversations)
 
         def task(_: TaskId) -> RouterStage:
             return RouterStage(lambda: self._plan)
@@ -58,18 +62,33 @@ class RouterService:
         for runner in self._runners.values():
             await runner.start()
 
-    def reload(self, config: Config) -> Plan:
+    async def reload(self, config: Config) -> Plan:
         """Route by another configuration's rules, queues and calendars from the next record on.
 
-        No message is lost or routed twice. A new queue or automation needs a restart, because its topic and worker are
-        made at start. Raises ConfigErrors; the plan in use stays in use then.
+        No message is lost or routed twice. Topics of new queues and automations are made and workers of new automations
+        started before anything is routed to them. Raises ConfigErrors; the plan in use stays in use then.
         """
-        plan = self._plan_of(config)
-        self._refuse_new(config, "queues", set(plan.queues) - set(self._runtime.config.queues))
-        self._refuse_new(config, "automations", plan.automations.keys() - self._runtime.config.automations.keys())
+        plan, runtime = self._plan_of(config), self._runtime
+        fresh = [one for name, one in config.automations.items() if f"automation.{name}" not in self._runners]
+        await runtime.bus.ensure_topics(self._topics_of(plan))
+        conversations = await runtime.bus.global_table(runtime.topics.conversations)
+        for runner in [self._employ(automation, plan, conversations) for automation in fresh]:
+            await runner.start()
         self._plan = plan
         facts.emit(RulesReloaded(version=plan.rules.version, rules=len(plan.rules.rules)))
+        if later := needs_restart(runtime.config, config):
+            facts.emit(ReloadedInPart(parts=", ".join(later)))
         return plan
+
+    def _topics_of(self, plan: Plan) -> list[TopicSpec]:
+        """The topics of what may be new, with as many partitions as the others have."""
+        runtime = self._runtime
+        wanted = {runtime.topics.queue(name) for name in plan.queues}
+        wanted |= {runtime.topics.automation(name) for name in plan.automations}
+        specs = runtime.topics.all_specs(
+            partitions=runtime.config.partitions, channels=(), queues=plan.queues, automations=plan.automations
+        )
+        return [spec for spec in specs if spec.name in wanted]
 
     def _plan_of(self, config: Config) -> Plan:
         plan = plan_of(config, self._runtime.topics, self._runtime.accounts)
@@ -79,12 +98,6 @@ class RouterService:
         candidate = plan_of(configuration(shadow.rules, make_secrets=False), plan.topics, self._runtime.accounts)
         return msgspec.structs.replace(plan, shadow=candidate)
 
-    def _refuse_new(self, config: Config, section: str, names: Iterable[str]) -> None:
-        paths = [f"{section}.{name}" for name in sorted(names)]
-        if paths:
-            why = "is new: it needs a restart"
-            raise ConfigErrors([ConfigError(config.where(path), path, why) for path in paths])
-
     async def drain(self, deadline_s: float) -> None:
         await asyncio.gather(*(runner.drain(deadline_s) for runner in self._runners.values()))
         for handler in self._workers:
@@ -93,8 +106,16 @@ class RouterService:
     def health(self) -> Mapping[str, Health]:
         return {name: runner.health for name, runner in self._runners.items()}
 
-    def _worker(self, config: AutomationConfig, conversations: ReadTable) -> AutomationWorker:
-        plan, runtime = self._plan, self._runtime
+    def _employ(self, automation: AutomationConfig, plan: Plan, conversations: ReadTable) -> Runner:
+        """A worker for an automation, which is not started yet."""
+        runtime, handler = self._runtime, self._worker(automation, plan, conversations)
+        self._workers.append(handler)
+        runner = runtime.bus.run_sink(worker.spec(runtime.topics, automation.name), handler)
+        self._runners[f"automation.{automation.name}"] = runner
+        return runner
+
+    def _worker(self, config: AutomationConfig, plan: Plan, conversations: ReadTable) -> AutomationWorker:
+        runtime = self._runtime
         automation = discover().get(config.type)
         targets = [f"queue:{queue}" for queue in plan.queues] + [f"automation:{name}" for name in plan.automations]
         tools = AutomationTools(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from omnibus.cli.console import counted, json_option, out, print_json, quiet_logs, show
-from omnibus.cli.settings import look_options
+from omnibus.cli.settings import configuration, look_options
+from omnibus.config.changes import needs_restart
 from omnibus.config.errors import ConfigErrors
 
 if TYPE_CHECKING:
@@ -21,9 +23,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--live", is_flag=True, help="Also ask the bus, and log in with every account and sink.")
+@click.option(
+    "--running",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The configuration in use: also say what of the new one a reload (SIGHUP) would leave to the next start.",
+)
 @json_option
 @look_options
-def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
+def check(configure: Callable[[], Config], live: bool, running: Path | None, as_json: bool) -> int:
     """Say what is wrong in the configuration: all of it, with file, line and column; the rules' conditions are
     compiled, too. Nothing is sent and nothing is changed.
 
@@ -38,13 +45,17 @@ def check(configure: Callable[[], Config], live: bool, as_json: bool) -> int:
             raise
         print_json({"ok": False, "errors": [_plain(error) for error in errors.errors], "probes": []})
         return 2
+    later = () if running is None else needs_restart(configuration(running, make_secrets=False), config)
     if not as_json:
         out.print(f"the configuration is fine: {_contents(config)}")
+        if running is not None:
+            out.print(f"needs a restart: {', '.join(later)}" if later else "a reload takes all of it")
     probes = _probes(config) if live else []
     ok = all(probe.result != "failed" for probe in probes)
     rows = [msgspec.structs.asdict(probe) for probe in probes]
     if as_json:
-        print_json({"ok": ok, "errors": [], "probes": rows})
+        more = {} if running is None else {"needs_restart": list(later)}
+        print_json({"ok": ok, "errors": [], "probes": rows, **more})
     elif live:
         show(rows, as_json=False)
     return 0 if ok else 1

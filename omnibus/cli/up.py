@@ -97,14 +97,35 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    async with running(config, stages, health=health) as services:
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(running(config, stages, health=health))
         if reread is not None:
-            loop.add_signal_handler(signal.SIGHUP, _reload, reread, services)
+            await stack.enter_async_context(_reloading(reread, services))
         announce(config)
         await stopped.wait()
 
 
-def _reload(reread: Configure, services: Sequence[Service]) -> None:
+@asynccontextmanager
+async def _reloading(reread: Configure, services: Sequence[Service]) -> AsyncIterator[None]:
+    """Reads the configuration again whenever SIGHUP comes, one time after the other."""
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    async def whenever_asked() -> None:
+        while await asked.wait():
+            asked.clear()
+            await _reload(reread, services)
+
+    task = asyncio.create_task(whenever_asked())
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _reload(reread: Configure, services: Sequence[Service]) -> None:
     """Take a new configuration where that is possible; one that is wrong changes nothing."""
     import structlog
 
@@ -116,8 +137,8 @@ def _reload(reread: Configure, services: Sequence[Service]) -> None:
         config = reread()
         for one in services:
             if hasattr(one, "reload"):
-                one.reload(config)
-    except (ConfigErrors, OmnibusError) as wrong:
+                await one.reload(config)
+    except (ConfigErrors, OmnibusError, OSError) as wrong:
         log.error("configuration not taken", why=str(wrong))
     else:
         log.info("configuration taken")

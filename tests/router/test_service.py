@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from aiohttp import ClientSession, web
 
 from omnibus.bus.port import Out, Record
@@ -151,7 +152,7 @@ async def test_new_rules_apply_from_the_next_message_on(installation: Installati
     await installation.until("omnibus.queue.general", bool)
     text = CONFIG.format(folder=tmp_path, bot="http://127.0.0.1:9/", secret=SECRET)
     changed = text + "  - {name: all, to: queue:billing}\n"
-    installation.service.reload(loads(changed, settings_of=settings_of, known_types=known_types))
+    await installation.service.reload(loads(changed, settings_of=settings_of, known_types=known_types))
 
     await installation.says("hello", "after")
 
@@ -161,11 +162,41 @@ async def test_new_rules_apply_from_the_next_message_on(installation: Installati
     assert before.data.decision.ruleset_version != after.data.decision.ruleset_version
 
 
+async def test_a_new_queue_and_a_new_automation_are_taken_while_running(
+    installation: Installation, tmp_path: Path
+) -> None:
+    bot = installation.runtime.config.automations["echo"].settings
+    text = CONFIG.format(folder=tmp_path, bot=getattr(bot, "url", ""), secret=SECRET)
+    changed = text.replace("billing: {}", "billing: {}, night: {}").replace(
+        "routes:",
+        '  closed: {type: acknowledge, texts: {en: "We are closed."}, hand_over_to: night}\n'
+        'routes:\n  - {name: closed, when: "message.text == \'late\'", to: "automation:closed"}',
+    )
+    await installation.service.reload(loads(changed, settings_of=settings_of, known_types=known_types))
+
+    await installation.says("late")
+
+    [assigned, *_] = await installation.until("omnibus.queue.night", bool)
+    assert assigned.data.conversation.queue == "night"
+    [sent] = await installation.until("omnibus.outbound.webhook", bool)
+    assert sent.data.message.content.text == "We are closed."
+    assert "automation.closed" in installation.service.health()
+
+
+async def test_a_reload_names_what_waits_for_a_restart(installation: Installation, tmp_path: Path) -> None:
+    text = CONFIG.format(folder=tmp_path, bot="http://127.0.0.1:9/", secret=SECRET).replace("partitions: 2", "")
+    with structlog.testing.capture_logs() as logs:
+        await installation.service.reload(loads(text, settings_of=settings_of, known_types=known_types))
+
+    [parts] = [line["parts"] for line in logs if "parts" in line]
+    assert parts == "partitions, automations.echo"
+
+
 async def test_wrong_rules_leave_the_ones_in_use(installation: Installation, tmp_path: Path) -> None:
     text = CONFIG.format(folder=tmp_path, bot="http://127.0.0.1:9/", secret=SECRET)
     wrong = text + '  - {name: all, when: "message.txt", to: queue:billing}\n'
     with pytest.raises(ConfigErrors, match=r"message\.txt"):
-        installation.service.reload(loads(wrong, settings_of=settings_of, known_types=known_types))
+        await installation.service.reload(loads(wrong, settings_of=settings_of, known_types=known_types))
 
     await installation.says("hello")
 

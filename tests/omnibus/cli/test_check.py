@@ -39,6 +39,18 @@ def test_a_good_configuration_is_summed_up(omnibus: Omnibus) -> None:
     )  # fmt: skip
 
 
+def test_it_says_before_a_reload_what_that_would_leave_to_the_next_start(omnibus: Omnibus, here: Path) -> None:
+    text = "channels: {hook: {type: webhook}}\nqueues: {general: {}}\n"
+    (here / "running.yaml").write_text(text)
+    (here / "omnibus.yaml").write_text(text + "drain: 5s\nroutes: [{name: all, to: 'queue:general'}]\n")
+    assert omnibus("check", "--running", "running.yaml").output.endswith("needs a restart: drain\n")
+
+    (here / "omnibus.yaml").write_text(text + "routes: [{name: all, to: 'queue:general'}]\n")
+    assert omnibus("check", "--running", "running.yaml").output.endswith("a reload takes all of it\n")
+    told = json.loads(omnibus("check", "--running", "running.yaml", "--json").output)
+    assert told["needs_restart"] == []
+
+
 def test_rules_are_compiled_and_their_errors_have_lines(omnibus: Omnibus, here: Path) -> None:
     (here / "omnibus.yaml").write_text(RULES.replace("queue:nowhere", "queue:general"))
     error = omnibus("check").exception
