@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from connectors._shared.live.frames import UnknownFrame
+from connectors._shared.reading import read
 from connectors.app.identity import Person
 from connectors.app.protocol import DeviceFrame, read_frame
-from omnibus.errors import InvalidPayload
 from omnibus.model import ids
 from omnibus.model.raw import RawEvent
 
@@ -39,17 +39,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return read_frame(bytes(self.frame))
 
 
-_decoder = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder()
 
 
 def read_envelope(raw: RawEvent) -> Envelope:
     """Raises InvalidPayload with the path that failed."""
-    try:
-        return _decoder.decode(raw.body)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        why, _, path = str(error).rpartition(" - at `")
-        raise InvalidPayload(path.rstrip("`") or "$", why or str(error)) from error
+    return read(raw.body, Envelope)
 
 
 def raw_event(

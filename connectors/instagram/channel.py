@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
 
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES, MAX_IMAGE_BYTES
-from connectors._shared.meta.direct.place import APP_ID, PUBLIC_THREADS
+from connectors._shared.meta.direct.place import PUBLIC_THREADS
+from connectors._shared.meta.settings import DirectSettings, attributes
 from connectors._shared.meta.webhook import RETRY, meta_webhook
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ReplyWindow
 from omnibus.channel.events import Deletion, Delivery, Edit, Message, Reaction
 from omnibus.channel.later import Later
-from omnibus.channel.receive import Request
-from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, VerifyToken, described
+from omnibus.config.fields import AccessToken, ApiUrl, described
 
 API_URL = "https://graph.instagram.com"
 FACEBOOK_URL = "https://graph.facebook.com"
-API_VERSION = "v24.0"
 MAX_TEXT_BYTES = 1_000
 """https://developers.facebook.com/docs/instagram-platform/instagram-api-with-instagram-login/messaging-api"""
 
 
-class InstagramSettings(Settings, frozen=True, kw_only=True):
+class InstagramSettings(DirectSettings, frozen=True, kw_only=True):
     """One professional profile; further profiles of the same app may share its address (see README)."""
 
     account_id: Annotated[
@@ -36,22 +34,6 @@ class InstagramSettings(Settings, frozen=True, kw_only=True):
         AccessToken,
         described("Token of the profile, with instagram_business_manage_messages.", example="${IG_TOKEN}"),
     ]
-    app_secret: Annotated[
-        AppSecret, described("Secret of the Instagram app, which signs the webhooks.", example="${IG_APP_SECRET}")
-    ]
-    verify_token: Annotated[
-        VerifyToken, described("The verify token you entered beside the callback URL.", example="${IG_VERIFY_TOKEN}")
-    ]
-    app_id: Annotated[
-        Annotated[str, Meta(pattern=r"^[0-9]{1,32}$")] | None,
-        described("Id of the app: what it sends is not shown twice."),
-    ] = None
-    previous_app_secret: Annotated[
-        AppSecret | None, described("Also accepted, while the app secret is being reset.")
-    ] = None
-    api_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$"), described("Version of the Graph API.")] = (
-        API_VERSION
-    )
     api_url: Annotated[
         ApiUrl, described("Address of the API: graph.facebook.com for tokens of a linked page; another one for tests.")
     ] = API_URL
@@ -59,10 +41,6 @@ class InstagramSettings(Settings, frozen=True, kw_only=True):
 
 def address(settings: InstagramSettings) -> str:
     return settings.account_id
-
-
-def attributes(_request: Request, settings: InstagramSettings) -> Mapping[str, str]:
-    return {} if settings.app_id is None else {APP_ID: settings.app_id}
 
 
 CHANNEL = Channel(

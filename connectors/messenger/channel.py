@@ -2,62 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated
 
 from msgspec import Meta
 
 from connectors._shared.meta.direct.limits import MAX_FILE_BYTES
-from connectors._shared.meta.direct.place import APP_ID, PUBLIC_THREADS
+from connectors._shared.meta.direct.place import PUBLIC_THREADS
+from connectors._shared.meta.settings import DirectSettings, attributes
 from connectors._shared.meta.webhook import RETRY, meta_webhook
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ReplyWindow
 from omnibus.channel.events import Deletion, Delivery, Edit, Message, Reaction
 from omnibus.channel.later import Later
-from omnibus.channel.receive import Request
-from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, VerifyToken, described
+from omnibus.config.fields import AccessToken, ApiUrl, described
 
 API_URL = "https://graph.facebook.com"
-API_VERSION = "v24.0"
 MAX_TEXT = 2_000
 """https://developers.facebook.com/documentation/business-messaging/messenger-platform/reference/send-api"""
 
 
-class MessengerSettings(Settings, frozen=True, kw_only=True):
+class MessengerSettings(DirectSettings, frozen=True, kw_only=True):
     """One page; further pages of the same app may share its address (see README)."""
 
     page_id: Annotated[str, Meta(pattern=r"^[0-9]{1,32}$"), described("Id of the page.", example="100000000000101")]
     access_token: Annotated[
         AccessToken, described("Access token of the page, with pages_messaging.", example="${PAGE_TOKEN}")
     ]
-    app_secret: Annotated[
-        AppSecret, described("Secret of the app, which signs the webhooks.", example="${META_APP_SECRET}")
-    ]
-    verify_token: Annotated[
-        VerifyToken, described("The verify token you entered beside the callback URL.", example="${META_VERIFY_TOKEN}")
-    ]
-    app_id: Annotated[
-        Annotated[str, Meta(pattern=r"^[0-9]{1,32}$")] | None,
-        described("Id of the app: what it sends is not shown twice."),
-    ] = None
-    previous_app_secret: Annotated[
-        AppSecret | None, described("Also accepted, while the app secret is being reset.")
-    ] = None
     app_secret_proof: Annotated[
         bool, described("Prove each call with the app secret; for apps that require it (Advanced, Require App Secret).")
     ] = False
-    api_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$"), described("Version of the Graph API.")] = (
-        API_VERSION
-    )
     api_url: Annotated[ApiUrl, described("Address of the Graph API; another one for tests and proxies.")] = API_URL
 
 
 def address(settings: MessengerSettings) -> str:
     return settings.page_id
-
-
-def attributes(_request: Request, settings: MessengerSettings) -> Mapping[str, str]:
-    return {} if settings.app_id is None else {APP_ID: settings.app_id}
 
 
 CHANNEL = Channel(

@@ -7,18 +7,18 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from connectors._shared.meta.settings import MetaSettings
 from connectors._shared.meta.webhook import meta_webhook
 from omnibus.channel.declaration import AttachmentRule, Capabilities, Channel, ProviderRetry, ReplyWindow
 from omnibus.channel.events import CallEvent, Deletion, Delivery, Edit, Message, Reaction
 from omnibus.channel.later import Later
-from omnibus.config.fields import AccessToken, ApiUrl, AppSecret, Settings, VerifyToken, described
+from omnibus.config.fields import AccessToken, ApiUrl, described
 
 API_URL = "https://graph.facebook.com"
-API_VERSION = "v24.0"
 MEGABYTE = 1_000_000
 
 
-class WhatsAppSettings(Settings, frozen=True, kw_only=True):
+class WhatsAppSettings(MetaSettings, frozen=True, kw_only=True):
     """One phone number; further numbers of the same business may share its address (see README)."""
 
     phone_number_id: Annotated[
@@ -29,15 +29,6 @@ class WhatsAppSettings(Settings, frozen=True, kw_only=True):
     access_token: Annotated[
         AccessToken, described("Token of a system user with whatsapp_business_messaging.", example="${WA_TOKEN}")
     ]
-    app_secret: Annotated[
-        AppSecret, described("Secret of the app, which signs the webhooks.", example="${WA_APP_SECRET}")
-    ]
-    verify_token: Annotated[
-        VerifyToken, described("The verify token you entered beside the callback URL.", example="${WA_VERIFY_TOKEN}")
-    ]
-    previous_app_secret: Annotated[
-        AppSecret | None, described("Also accepted, while the app secret is being reset.")
-    ] = None
     list_button: Annotated[
         str,
         Meta(min_length=1, max_length=20),
@@ -46,9 +37,6 @@ class WhatsAppSettings(Settings, frozen=True, kw_only=True):
     app_secret_proof: Annotated[
         bool, described("Prove each call with the app secret; for apps that require it (Advanced, Require App Secret).")
     ] = False
-    api_version: Annotated[str, Meta(pattern=r"^v[0-9]{1,3}\.[0-9]{1,2}$"), described("Version of the Graph API.")] = (
-        API_VERSION
-    )
     api_url: Annotated[ApiUrl, described("Address of the Graph API; another one for tests and proxies.")] = API_URL
 
 
