@@ -12,13 +12,14 @@ import hashlib
 import importlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from omnibus import clock
+from omnibus.chunks import Chunks
 from omnibus.errors import Misconfigured, OmnibusError, Refused, TryAgain
 
 if TYPE_CHECKING:
@@ -29,18 +30,6 @@ CHUNK_BYTES = 256 * 1024
 ABANDONED_AFTER = timedelta(days=1)
 """Age at which a temporary file cannot belong to a running upload any more."""
 _OBJECT_STORES = ("s3", "gs", "az")
-
-
-class Chunks(Protocol):
-    """Content too large to hold beside what it is made from: it is made anew, chunk by chunk, each time it is read.
-
-    `size` is that of all chunks.
-    """
-
-    @property
-    def size(self) -> int: ...
-
-    def __iter__(self) -> Iterator[bytes]: ...
 
 
 class BlobMissing(OmnibusError):

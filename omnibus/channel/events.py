@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from omnibus.blobs import Chunks
+from omnibus.chunks import Chunks
 from omnibus.model.base import Attributes, AutoSubmitted, Direction, MessageStatus, Model, Timestamp, Verified
 from omnibus.model.content import AttachmentRef, Content
 from omnibus.model.entities import FailureReason, Quoted, Referral

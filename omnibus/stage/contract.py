@@ -15,8 +15,8 @@ from typing import Protocol
 
 import msgspec
 
-from omnibus.blobs import Chunks
 from omnibus.bus.port import Out, ReadTable, Record, TaskId
+from omnibus.chunks import Chunks
 
 
 class Timer(msgspec.Struct, frozen=True, gc=False):

@@ -15,8 +15,9 @@ from typing import Protocol
 
 import msgspec
 
-from omnibus.blobs import Chunks, blob_uri
+from omnibus.blobs import blob_uri
 from omnibus.bus.port import Headers, Out, ReadTable, Record, StageSpec, TaskId
+from omnibus.chunks import Chunks
 from omnibus.errors import InvalidPayload
 from omnibus.stage.contract import Stage, Timer
 

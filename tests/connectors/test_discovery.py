@@ -10,8 +10,10 @@ import pytest
 
 PARTS = frozenset({"mapping", "send", "media", "receive", "gateway", "door", "rest"})
 """Modules of channels that nobody needs before a request or a message is there."""
-HEAVY = frozenset({"aiohttp", "aiosmtpd", "aiosmtplib", "aioimaplib", "cryptography", "jwt", "nh3", "hypothesis"})
-"""What receivers and senders import: HTTP, mail, signatures."""
+HEAVY = frozenset(
+    {"asyncio", "ssl", "aiohttp", "aiosmtpd", "aiosmtplib", "aioimaplib", "cryptography", "jwt", "nh3", "hypothesis"}
+)
+"""What receivers and senders import: an event loop, HTTP, mail, signatures."""
 PROGRAM = """
 import json, sys
 from omnibus.channel.registry import discover

@@ -11,7 +11,6 @@ import pytest
 from normalizer.policy import Policy
 from normalizer.stage import NormalizerStage, spec
 from omnibus import clock
-from omnibus.blobs import Chunks
 from omnibus.bus.port import Headers, Out, Record
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account, Capabilities, Channel
@@ -27,6 +26,7 @@ from omnibus.channel.events import (
     Reaction,
     from_json,
 )
+from omnibus.chunks import Chunks
 from omnibus.errors import InvalidPayload
 from omnibus.model.codec import Event, decode, encode_data
 from omnibus.model.content import AttachmentRef, Email, Image, MailAddress, Text, Unsupported

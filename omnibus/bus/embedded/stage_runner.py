@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from omnibus import clock
-from omnibus.blobs import BlobMissing, Chunks
+from omnibus.blobs import BlobMissing
 from omnibus.bus.embedded import leases
 from omnibus.bus.embedded.core import Core
 from omnibus.bus.embedded.group import GroupRunner
@@ -22,6 +22,7 @@ from omnibus.bus.embedded.table import LatestTable
 from omnibus.bus.embedded.task import Input, StageTask
 from omnibus.bus.embedded.txn import Batch, Txn, merged
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskHealth, TaskId
+from omnibus.chunks import Chunks
 from omnibus.errors import Fenced, Misconfigured
 from omnibus.stage.contract import Stage, Timer
 from omnibus.stage.step import DATAREF, StepContext, StepResult, datarefs, due_timers, next_due_ms, run_step

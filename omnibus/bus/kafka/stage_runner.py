@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from omnibus import clock
-from omnibus.blobs import BlobMissing, Chunks
+from omnibus.blobs import BlobMissing
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import size_of
@@ -16,6 +16,7 @@ from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.table import Tables
 from omnibus.bus.port import ReadTable, Record, StageSpec, TaskId
+from omnibus.chunks import Chunks
 from omnibus.errors import Misconfigured
 from omnibus.stage.contract import Stage, Timer
 from omnibus.stage.step import DATAREF, StepContext, StepResult, Sweeper, datarefs, due_timers, next_due_ms, run_step
