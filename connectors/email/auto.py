@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
-from connectors.email.languages import AUTO_REPLY_SUBJECTS
+from connectors.email.languages import AUTO_REPLY_SUBJECTS, CHALLENGE_SUBJECTS, CHALLENGE_TEXTS
 from connectors.email.mail import Mail
 from omnibus.model.base import AutoSubmitted
 
@@ -23,6 +24,13 @@ _PRECEDENCE: dict[str, AutoSubmitted] = {
     "junk": "bulk",
     "list": "bulk",
 }
+# TMDA (https://tmda.sourceforge.net) names itself in a field, and has answers sent to `name-confirm-accept.stamp@`;
+# the others are services that do nothing else.
+_CHALLENGE_FIELDS = {"x-delivery-agent": "tmda"}
+_CONFIRMS_AT = re.compile(
+    r"[-+=.]confirm-(?:accept|done)?\.?[\w.=-]{8,80}@|@(?:[\w-]+\.)*(?:spamarrest|boxbe)\.com$", re.IGNORECASE
+)
+_LOOKED_AT = 5_000
 _SUBJECT = re.compile(rf"^\s*(?:{'|'.join(AUTO_REPLY_SUBJECTS)})", re.IGNORECASE)
 
 
@@ -38,7 +46,7 @@ PERSON = Verdict("no")
 
 def auto_submitted(mail: Mail, mail_from: str | None) -> Verdict:
     """The strongest evidence first. `mail_from` is the envelope's sender; '' is the null sender, None unknown."""
-    for judge in (_by_report, _by_auto_submitted, _by_auto_reply_header, _by_precedence, _by_list):
+    for judge in (_by_report, _by_challenge, _by_auto_submitted, _by_auto_reply_header, _by_precedence, _by_list):
         if (verdict := judge(mail)) is not None:
             return verdict
     if (verdict := _by_sender(mail, mail_from)) is not None:
@@ -76,6 +84,28 @@ def _by_report(mail: Mail) -> Verdict | None:
             return Verdict("bounce", "content-type")
         case _:
             return Verdict("auto_generated", "content-type")
+
+
+def _by_challenge(mail: Mail) -> Verdict | None:
+    """A robot that wants the sender to prove to be a person before it delivers: an answer would be from a robot, too.
+
+    Whoever built one says so in a field, or sends from an address made for the confirmation; the others say in the
+    subject that something is to be confirmed, and in the text that a mail is held until then.
+    """
+    for name, mark in _CHALLENGE_FIELDS.items():
+        if (value := mail.headers.get(name)) is not None and mark in value.lower():
+            return Verdict("auto_reply", f"challenge-response: {name}")
+    for name in ("reply-to", "from"):
+        if any(_CONFIRMS_AT.search(address.email) for address in mail.addresses(name)[:5]):
+            return Verdict("auto_reply", f"challenge-response: {name}")
+    if _any(CHALLENGE_SUBJECTS).search(mail.subject[:300]) and _any(CHALLENGE_TEXTS).search(mail.text[:_LOOKED_AT]):
+        return Verdict("auto_reply", "challenge-response: text")
+    return None
+
+
+@lru_cache(maxsize=4)
+def _any(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
 
 
 def _by_auto_submitted(mail: Mail) -> Verdict | None:

@@ -57,6 +57,42 @@ AUTO_REPLY_SUBJECTS = (
     r"부재중",
 )
 
+CHALLENGE_SUBJECTS = (
+    r"(?:please )?(?:confirm|verify) (?:your|the|that) (?:e-?mail|message|address|delivery|you)",
+    r"(?:sender|address|e-?mail|message) (?:verification|confirmation|authentication)",
+    r"(?:verification|confirmation|authori[sz]ation|action) required",
+    r"(?:waiting|guest) list",
+    r"challenge[- ]response",
+    r"confirm(?:ação|e) (?:de |do |o |a |sua |seu )?(?:envio|mensagem|e-?mail|remetente)",
+    r"antispam",
+    r"confirm(?:ación|e|a) (?:de |del? |su |tu |el )?(?:envío|mensaje|correo|remitente)",
+    r"confirm(?:ation|ez|er) (?:de |d['’]|votre |l['’])?(?:envoi|message|e-?mail|expéditeur|adresse)",
+    r"(?:bestätig\w*|verifizier\w*).{0,30}(?:e-?mail|nachricht|adresse|absender)|absenderbestätigung",
+    r"conferm(?:a|are|i) (?:di |del |il |la |tuo |tua |suo )*(?:invio|messaggio|mittente|e-?mail)",
+    r"bevestig\w*.{0,30}(?:e-?mail|bericht|afzender)",
+    r"potwierd\w*.{0,30}(?:e-?mail|wiadomo|nadawc|adres)",
+    r"подтвер\w*.{0,30}(?:письм|сообщени|отправ|адрес)",
+)
+"""A robot asks the sender of a mail to prove to be a person. They count together with one of `CHALLENGE_TEXTS`."""
+
+CHALLENGE_TEXTS = (
+    r"(?:is|was|been|being) (?:held|quarantined|queued|withheld)\b[^.]{0,200}(?:verif|confirm|approv|until|because)",
+    r"(?:has|have) not been verified",
+    r"(?:until|unless|before|once|after|so that|for) (?:you|your)[^.]{0,120}(?:will not be |be |been )?deliver",
+    r"release your (?:e-?mail|message)",
+    r"(?:approved|allowed|authori[sz]ed|trusted|verified) senders?\b|sender list|white ?list",
+    r"(?:prove|verify|confirm)[^.]{0,60}(?:human|real person|not (?:a )?(?:robot|spam)|legitimate)",
+    r"(?:retid|bloquead|aguardando)\w*[^.]{0,120}(?:confirm|autoriz|remetente)|lista de remetentes",
+    r"remetentes? autorizados?",
+    r"(?:retenid|bloquead)\w*[^.]{0,120}(?:confirm|autoriz|remitente)|remitentes? (?:autorizad|permitid)",
+    r"(?:retenu|mis en attente|bloqué)\w*[^.]{0,120}(?:confirm|authenti|valid)|expéditeurs? (?:autorisé|approuvé)",
+    r"(?:zurückgehalten|zurückgestellt|quarantäne)|zugelassene[nr]? absender|erst (?:zugestellt|ausgeliefert)",
+    r"trattenut\w*[^.]{0,120}conferm|mittenti (?:autorizzati|approvati)",
+    r"(?:vastgehouden|tegengehouden)[^.]{0,120}bevestig|goedgekeurde afzender",
+    r"(?:wstrzyman|zatrzyman)\w*[^.]{0,120}potwierd|zaufan\w* nadawc",
+    r"(?:задержан|приостановлен)\w*[^.]{0,120}подтвер|разреш[её]нн\w* отправител",
+)
+
 CLOSINGS = (
     # en, de, fr, es, pt, it, nl, pl, ru, sv, no, da, fi, tr, ja, zh, ko
     r"(?:best|kind|kindest|warm|warmest|many|with best|with kind|with many)? ?(?:regards|wishes)",

@@ -14,11 +14,12 @@ from connectors._shared.mime.flowed import unflow
 from connectors._shared.mime.headers import Headers
 from connectors._shared.mime.parse import Part, parse
 from connectors._shared.mime.structure import Bodies, bodies_of, text_of_part
-from connectors.email.enclosed import Enclosed, files_in_tnef, without_uuencoded
+from connectors.email.enclosed import Enclosed, without_uuencoded
 from connectors.email.forward import Forward, read_forward
 from connectors.email.html import html_to_text
 from connectors.email.reply import Reply, split_reply
 from connectors.email.reply_html import split_html_reply
+from connectors.email.tnef import files_in_tnef, text_in_tnef
 
 MAX_TEXT = 200_000
 """Characters of text kept in an event; the raw event has all of it."""
@@ -100,12 +101,17 @@ class Mail:
 
     def _whole_text(self) -> str:
         if self.plain is not None and not any(part.content_type == "text/html" for part in self.bodies.text):
-            return self.plain.strip("\n")
+            return self.plain.strip("\n") or self._text_in_tnef()
         texts = [
             html_to_text(text_of_part(part)) if part.content_type == "text/html" else self._own_text(part).strip("\n")
             for part in self.bodies.text
         ]
-        return "\n\n".join(text for text in texts if text.strip())
+        return "\n\n".join(text for text in texts if text.strip()) or self._text_in_tnef()
+
+    def _text_in_tnef(self) -> str:
+        """Outlook may send all it has to say in `winmail.dat`."""
+        found = (text_in_tnef(part.decoded()) for part in self.bodies.files if part.content_type in _TNEF)
+        return next((text for text in found if text.strip()), "")
 
     def _own_text(self, part: Part) -> str:
         return without_uuencoded(plain_text(part)[:MAX_READ])[0]
@@ -121,7 +127,7 @@ class Mail:
         ]
         for part in self.bodies.files:
             if part.content_type in _TNEF:
-                found += files_in_tnef(part.decoded())
+                found += [Enclosed(name, data) for name, data in files_in_tnef(part.decoded())]
         return found
 
     @cached_property

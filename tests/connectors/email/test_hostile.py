@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 
 import pytest
@@ -14,7 +15,20 @@ HTML = b"From: ana@example.org\nContent-Type: text/html; charset=utf-8\n\n"
 DAEMON = b"From: MAILER-DAEMON@example.org\nSubject: failure notice\n\n"
 BASE64 = b"From: ana@example.org\nContent-Transfer-Encoding: base64\n\n"
 MIXED = b"Content-Type: multipart/mixed; boundary=a\n\n"
+TNEF = b"From: ana@example.org\nContent-Type: application/ms-tnef\n\n"
+
+
+def rich_text(rtf: bytes) -> bytes:
+    """A mail that is all in `winmail.dat`, its rich text packed so that each byte stands for itself."""
+    packed = b"".join(b"\0" + rtf[at : at + 8] for at in range(0, len(rtf), 8))
+    value = struct.pack("<IIII", 0, len(rtf), 0x75465A4C, 0) + packed
+    properties = struct.pack("<IHHII", 1, 0x102, 0x1009, 1, len(value)) + value
+    return TNEF + struct.pack("<IHBII", 0x223E9F78, 1, 1, 0x69003, len(properties)) + properties
+
+
 HOSTILE = {
+    "paragraphs of rich text": rich_text(b"\\par x" * 200_000),
+    "braces of rich text": rich_text(b"{" * 1_000_000),
     "addresses in brackets": PLAIN + b"<a@b.example>:\n" * 7_000,
     "addresses in a bounce": DAEMON + b"<a@b.example>:\n" * 7_000,
     "On On On": PLAIN + b"On " * 20_000,

@@ -304,6 +304,44 @@ PIECES = st.sampled_from(
 )
 
 
+# What TMDA sends, and services of its kind (https://en.wikipedia.org/wiki/Challenge-response_spam_filtering).
+TMDA_TEXT = (
+    "This message was created automatically by mail delivery software (TMDA).\n\n"
+    "Your message attached below is being held because the address\n<help@example.com> has not been verified.\n\n"
+    "To release your message for delivery, please send an empty message to the following address.\n"
+)
+CHALLENGES = {
+    "field": "X-Delivery-Agent: TMDA/1.1.12\nSubject: Hello\n\nx",
+    "address": "Reply-To: ana-confirm-accept.1042.5e3f.a1b2c3@example.org\nSubject: Hello\n\nx",
+    "english": f"Subject: Please confirm your message\n\n{TMDA_TEXT}",
+    "pt": "Subject: Confirmação de envio de mensagem\n\nSua mensagem está retida até que o remetente confirme o envio.",
+    "es": "Subject: Confirme su mensaje\n\nSu mensaje fue retenido hasta que confirme que es una persona.",
+    "fr": "Subject: Confirmez votre message\n\nVotre message est retenu tant que vous ne confirmez pas.",
+    "de": "Subject: Bitte bestätigen Sie Ihre E-Mail\n\nIhre Nachricht wird erst zugestellt, wenn Sie klicken.",
+}
+
+
+@pytest.mark.parametrize("mail", CHALLENGES.values(), ids=CHALLENGES)
+def test_a_robot_that_asks_for_a_person_is_not_answered(message_of: MessageOf, mail: str) -> None:
+    message = message_of(f"From: ana@example.org\n{mail}")
+    assert message.auto_submitted == "auto_reply"
+    assert str(message.attributes["auto_submitted_by"]).startswith("challenge-response")
+
+
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "Subject: Please confirm your delivery\n\nHi, when will you deliver the kettle? Please confirm.",
+        "Subject: Action required\n\nOur order has not arrived. Please verify the address.",
+        "Subject: Kettle\n\nMy mail was held because your server has not been verified.",
+        "Subject: Waiting list\n\nPlease put me on the list for the new kettle.",
+        "Reply-To: ana-confirm@example.org\nSubject: Hi\n\nx",
+    ],
+)
+def test_a_person_who_asks_for_a_confirmation_is_a_person(message_of: MessageOf, mail: str) -> None:
+    assert message_of(f"From: ana@example.org\n{mail}").auto_submitted == "no"
+
+
 def test_a_large_file_is_handed_on_piece_by_piece(message_of: MessageOf) -> None:
     data = bytes(range(256)) * 8_000
     lines = base64.encodebytes(data)
