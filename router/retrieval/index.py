@@ -58,19 +58,18 @@ class Index:
         self._vectors = [self._weights(one) for one in features]
         self._norms = [sum(vector.values()) or 1.0 for vector in self._vectors]
         self._postings = self._posted()
-        self._languages = {entry.language.partition("-")[0].lower() for entry in entries}
+        self._languages = languages_of(entries)
 
     def best(self, question: str, language: str | None = None, count: int = 3) -> list[Hit]:
         """The entries most like the question, the best first; of the language, when there are any in it."""
         wanted = self._weights(features_of(question[:MAX_CHARS]))
         if not wanted:
             return []
-        spoken = (language or "").partition("-")[0].lower()
-        only = spoken if spoken in self._languages else None
+        only = primary(language) if primary(language) in self._languages else None
         asked, found = sum(wanted.values()), dict[int, float]()
         for at in self._candidates(wanted):
             entry_at = self._texts[at][0]
-            if only is None or self.entries[entry_at].language.partition("-")[0].lower() in (only, ""):
+            if only is None or primary(self.entries[entry_at].language) in (only, ""):
                 found[entry_at] = max(found.get(entry_at, 0.0), self._likeness(wanted, asked, at))
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:count]
         return [Hit(self.entries[at], round(score, 4)) for at, score in ranked]
@@ -105,6 +104,16 @@ class Index:
             return dict(postings)
         most = _COMMON * len(self._vectors)
         return {feature: places for feature, places in postings.items() if len(places) <= most}
+
+
+def primary(language: str | None) -> str:
+    """The language of a BCP 47 tag, without country and script."""
+    return (language or "").partition("-")[0].lower()
+
+
+def languages_of(entries: Iterable[Entry]) -> frozenset[str]:
+    """The languages there are entries in."""
+    return frozenset(primary(entry.language) for entry in entries)
 
 
 def features_of(text: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from omnibus.http import Http
 from omnibus.model.content import ChoiceResponse, Choices, Text
 from omnibus.model.events import SelfService
 from router.automations.contract import AutomationTools
-from router.automations.faq import AUTOMATION, FaqSettings, check
+from router.automations.faq import AUTOMATION, Faq, FaqSettings, check
 from router.automations.worker import AutomationWorker
 from router.plan import Plan
 from router.rehearsal import MemoryTable, Rehearsal
@@ -37,16 +37,17 @@ De três a cinco dias.
 class Talk:
     """A contact, the router and the automation, with nobody else in the room."""
 
-    def __init__(self, router: Rehearsal, worker: AutomationWorker, table: MemoryTable) -> None:
+    def __init__(self, router: Rehearsal, worker: AutomationWorker, table: MemoryTable, faq: Faq) -> None:
         self.router = router
+        self.faq = faq
         self._worker = worker
         self._table = table
         self._read = 0
 
-    async def says(self, text: str, **message: Any) -> list[str]:
+    async def says(self, text: str, conversation: str = "c1", **message: Any) -> list[str]:
         """The contact writes; what is written back."""
         before = len(self._replies())
-        self.router.says(text, **message)
+        self.router.says(text, conversation, **message)
         await self._settle()
         return self._replies()[before:]
 
@@ -92,10 +93,24 @@ def make(plan: Callable[..., Plan], http: Http, tmp_path: Path) -> Callable[...,
         tools = AutomationTools(name="faq", hand_over_to="billing", http=http)
         full = FaqSettings(source=source, **settings)
         table = MemoryTable()
-        worker = AutomationWorker(AUTOMATION, AUTOMATION.make(full, tools), tools, Topics(), table, full.timeout)
-        return Talk(Rehearsal(plan(Rule(name="bot", to="automation:faq"))), worker, table)
+        faq = Faq(full, tools)
+        worker = AutomationWorker(AUTOMATION, faq, tools, Topics(), table, full.timeout)
+        return Talk(Rehearsal(plan(Rule(name="bot", to="automation:faq"))), worker, table, faq)
 
     return talk
+
+
+async def test_by_meaning_it_answers_what_is_asked_in_other_words(make: Callable[..., Talk]) -> None:
+    talk = make(find="meaning", threshold=0.4)
+    await talk.faq.prepared()
+
+    assert await talk.says("how long until delivery?") == ["Three to five days.", "Did this help?"]
+    assert (await talk.says("I want to send my purchase back", "c2"))[0] == "Within 30 days, with the slip."
+    [told] = [
+        data for verb, data in talk.told() if verb == "viewed" and data.query == "I want to send my purchase back"
+    ]
+    assert told.score is not None
+    await talk.faq.close()
 
 
 async def test_it_answers_and_asks_whether_that_helped(make: Callable[..., Talk]) -> None:
