@@ -176,10 +176,11 @@ async def test_a_misconfigured_sink_pauses_and_loses_nothing(bus: Bus, engine: E
     await publish(bus, b"1", b"2", b"3")
 
     async def paused() -> bool:
-        return any(task.state == "paused" and "token" in (task.reason or "") for task in runner.health.tasks)
+        """Waiting for its operator, not failed."""
+        health = runner.health
+        return health.ready and any(t.state == "paused" and "token" in (t.reason or "") for t in health.tasks)
 
     await engine.eventually(paused)
-    assert runner.health.ready, "waiting for its operator, not failed"
     fixed = True
     await engine.wait_until_caught_up(bus, "sink")
     assert handler.delivered[b"k"] == [b"1", b"2", b"3"]
