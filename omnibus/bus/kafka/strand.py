@@ -16,7 +16,7 @@ from omnibus.bus.kafka.batches import Row, pack
 from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.kafka.wire import Tp
-from omnibus.errors import TryAgain
+from omnibus.errors import Fenced, TryAgain
 
 _FEW = 4
 """So many partitions each have a strand of their own."""
@@ -68,6 +68,7 @@ class Strand:
         self._batch_bytes = batch_bytes
         self._fences = 0
         self._fenced = False
+        self._taken = False
         self._opening = asyncio.Lock()
         self._waiting: list[_Joining] = []
         self._committing: asyncio.Task[None] | None = None
@@ -88,13 +89,19 @@ class Strand:
             return self._fences
 
     def check(self, fence: int) -> None:
-        """Raise TryAgain when that fence holds no longer: a commit of another partition of the strand failed."""
-        if not self._fenced or fence != self._fences:
-            raise TryAgain("another partition of the strand failed, and the fence with it")
+        """Raise TryAgain when that fence holds no longer: a commit of another partition of the strand failed.
+
+        Raise Fenced when that was because another process has taken it: who then fences at once would do so in turn.
+        """
+        if self._fenced and fence == self._fences:
+            return
+        if self._taken and not self._fenced:
+            raise Fenced(f"{self._transactions.id} was taken over")
+        raise TryAgain("another partition of the strand failed, and the fence with it")
 
     async def commit(self, fence: int, rows: Sequence[tuple[Tp, Row]]) -> dict[Tp, int]:
         """Write the rows in one transaction, with what the others of the strand have; the offset of the last record
-        written to each partition. Raises TryAgain as `check` does, and what `Transactions.commit` raises."""
+        written to each partition. Raises what `check` and `Transactions.commit` raise."""
         self.check(fence)
         joining = _Joining(rows)
         self._waiting.append(joining)
@@ -143,6 +150,7 @@ class Strand:
 
     def _failed(self, all_of_them: Sequence[_Joining], error: BaseException) -> None:
         self._fenced = False
+        self._taken = isinstance(error, Fenced)
         self._waiting = []
         for one in all_of_them:
             if one.done.done():

@@ -14,13 +14,13 @@ from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.wire import Tp, Wire
-from omnibus.errors import TryAgain
+from omnibus.errors import Fenced, TryAgain
 
 if TYPE_CHECKING:
     from tests.omnibus.bus.kafka.conftest import MockCluster
 
 PRODUCE, INIT, END = 0, 22, 26
-TOO_LARGE = 10
+TOO_LARGE, INVALID_EPOCH = 10, 47
 LIMITS = Limits(request_timeout_s=5.0, fence_timeout_s=10.0)
 
 
@@ -75,6 +75,20 @@ async def test_a_failure_ends_the_fence_for_all(mock: MockCluster, wire: Wire) -
     with pytest.raises(TryAgain):
         await strand.commit(1, row(0, b"of the state before"))
     await strand.commit(2, row(0, b"again"))
+
+
+async def test_what_another_process_took_over_is_fenced_for_all(mock: MockCluster, wire: Wire) -> None:
+    """Nobody fences again at once: first the group is asked whose the partitions are."""
+    strand = await strand_of(mock, wire)
+    fence = await strand.open(asyncio.Event())
+    mock.fail(PRODUCE, INVALID_EPOCH)
+    with pytest.raises(Fenced):
+        await strand.commit(fence, row(0, b"a"))
+    with pytest.raises(Fenced):
+        strand.check(fence)
+    assert await strand.open(asyncio.Event()) == 2
+    with pytest.raises(TryAgain):
+        strand.check(fence)
 
 
 async def test_who_stopped_waiting_does_not_stop_the_others(mock: MockCluster, wire: Wire) -> None:
