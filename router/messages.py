@@ -127,7 +127,9 @@ def _deliver(turn: Turn, message: Message, record: Record) -> None:
 
 
 def _deliver_to_automation(turn: Turn, message: Message, record: Record) -> None:
-    """A person may ask for a person at any time; what a program wrote is kept from ours."""
+    """A person may ask for a person at any time; what a program wrote, or is long past, is kept from ours."""
+    if turn.cause.origin == "backfill":
+        return
     if control.loop_suspected(message):
         control.hand_over(turn, "loop suspected", message)
     elif message.auto_submitted != "no":
