@@ -65,15 +65,21 @@ def write_cursor(folders: dict[str, Folder]) -> bytes:
 
 
 def fingerprint(mail: bytes) -> bytes:
-    """What a mail is known by wherever it lies: its Message-ID, else all of it but for line ends."""
+    """What a mail is known by wherever it lies: its Message-ID, sender and date, else all of it but for line ends."""
     return fingerprint_of_id(mail) or _hashed(mail.replace(b"\r", b""))
 
 
 def fingerprint_of_id(header: bytes) -> bytes | None:
-    """The fingerprint that a header block gives; None when it has no Message-ID."""
+    """The fingerprint that a header block gives; None when it has no Message-ID.
+
+    Sender and date belong to it: programs that give all their mails one id would have one mail for ever.
+    """
     headers, _ = split_block(header)
     found = next(iter(message_ids(headers.every_raw("message-id"))), None)
-    return None if found is None else _hashed(found.encode("utf-8", "replace"))
+    if found is None:
+        return None
+    said = (found, headers.raw("from") or "", headers.raw("date") or "")
+    return _hashed("\0".join(said).encode("utf-8", "replace"))
 
 
 def _hashed(data: bytes) -> bytes:

@@ -90,8 +90,8 @@ class Connection:
         return sorted(int(word) for line in lines[:-1] for word in line.split() if word.isdigit())
 
     async def listed(self, uids: Iterable[int], *, header: bool = False) -> list[Listed]:
-        """Size and arrival of mails; with `header`, their Message-ID field too."""
-        field = " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]" if header else ""
+        """Size and arrival of mails; with `header`, the fields they are known by too."""
+        field = " BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM DATE)]" if header else ""
         return await self._fetch(uids, f"(UID RFC822.SIZE INTERNALDATE{field})", header=header)
 
     async def bodies(self, uids: Iterable[int]) -> list[Listed]:

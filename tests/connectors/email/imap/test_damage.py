@@ -54,6 +54,20 @@ async def test_a_mailbox_numbered_anew_is_known_again(reader: Any, dovecot: Any,
         assert {raw.origin for raw in log.raws} == {"live"}
 
 
+async def test_a_mail_with_the_id_of_another_is_not_taken_for_it(reader: Any, dovecot: Any, make_mail: Make) -> None:
+    """Neither when it comes, nor when the mailbox is numbered anew."""
+    async with reader.reading() as log:
+        await off_loop(dovecot.put, make_mail(1))
+        await log.until(lambda log: log.subjects == ["1"])
+    same_id = make_mail(1).replace(b"Ana <ana@", b"Eve <eve@")
+    await off_loop(dovecot.put, same_id)
+    await off_loop(numbered_anew, dovecot)
+
+    async with reader.reading() as log:
+        await log.until(lambda log: len(log.raws) == 2)
+        assert log.raws[-1].body == same_id
+
+
 async def test_what_was_there_before_is_not_touched_when_a_mailbox_is_numbered_anew(
     reader: Any, dovecot: Any, make_mail: Make
 ) -> None:
