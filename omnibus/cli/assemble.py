@@ -51,7 +51,7 @@ async def open_runtime(config: Config) -> AsyncIterator[Runtime]:
 
     topics = Topics(config.prefix)
     blobs = open_blobs(config.blobs)
-    bus = open_bus(config.bus, topics, blobs, config.kafka)
+    bus = open_bus(config.bus, topics, blobs, config.kafka, skip_lost=config.core.lost_records == "skip")
     async with Http() as http:
         await bus.open()
         try:

@@ -252,6 +252,10 @@ class Core(Settings, frozen=True, kw_only=True):
     blobs: Annotated[BlobsUrl, described("Where attachments and large bodies live.", example="s3://bucket/prefix")] = (
         "file:./omnibus-data/blobs"
     )
+    lost_records: Annotated[
+        Literal["stop", "skip"],
+        described("What a stage does that was stopped for longer than its input is kept: stop, or go on behind it."),
+    ] = "stop"
     kafka: Annotated[KafkaSettings, described("How the brokers are reached and used.")] = msgspec.field(
         default_factory=KafkaSettings
     )

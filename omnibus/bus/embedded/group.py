@@ -17,9 +17,11 @@ from omnibus.bus.embedded.catalog import Topic
 from omnibus.bus.embedded.core import Core
 from omnibus.bus.embedded.leases import Claim
 from omnibus.bus.embedded.owner import new_owner
+from omnibus.bus.embedded.reader import decode_acked
 from omnibus.bus.embedded.schema import tp_of
+from omnibus.bus.lost import where_to_go_on
 from omnibus.bus.port import Health, TaskHealth
-from omnibus.errors import Misconfigured, OutOfRange
+from omnibus.errors import Misconfigured
 
 log = structlog.get_logger(__name__)
 P = TypeVar("P")
@@ -175,22 +177,19 @@ class GroupRunner(ABC, Generic[P]):
 
     # --- positions ------------------------------------------------------------------------------
 
-    def _committed(self, topic: Topic, partition: int) -> tuple[int, bytes | None]:
-        """Where the group is in a partition; the earliest record when it never committed there.
+    def _committed(self, topic: Topic, partition: int) -> tuple[int, tuple[int, ...]]:
+        """Where the group is in a partition, and what it has acknowledged beyond; at first the earliest record.
 
-        Raises OutOfRange when records it has not seen are gone: skipping them is the operator's decision.
+        Raises OutOfRange when records it has not seen are gone and the operator has not said to skip them.
         """
         tp = tp_of(topic.id, partition)
-        first, after = self._core.reader.tails(topic.id)[partition]
+        bounds = self._core.reader.tails(topic.id)[partition]
         found = self._core.reader.position(self._claim.group, tp)
         if found is None:
-            return first, None
-        if not first <= found[0] <= after:
-            raise OutOfRange(
-                f"{self.name} stands at offset {found[0]} of {topic.spec.name}[{partition}], "
-                f"but the log holds {first} to {after}: records may have been lost to retention before it saw them"
-            )
-        return found
+            return bounds[0], ()
+        offset, acked = found[0], decode_acked(found[1])
+        skip = self._core.limits.skip_lost
+        return where_to_go_on(self.name, topic.spec.name, partition, offset, acked, bounds, skip=skip)
 
     def _behind(self) -> dict[int, tuple[int, int]]:
         """For every partition owned: records not dealt with, and the age of the oldest of them in milliseconds."""

@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     blob_timeout_s: float = 30.0
     lease_ttl_s: float = 5.0
     """A process silent for this long loses its partitions; a process known to be dead loses them at once."""
+    skip_lost: bool = False
+    """Records that retention took before they were read are passed, instead of stopping there."""
     poll_ms: float = 20.0
     """How often another process's commits are looked for."""
     restart_backoff_s: tuple[float, float] = (0.05, 30.0)

@@ -12,8 +12,8 @@ from omnibus.bus.embedded.core import Core
 from omnibus.bus.embedded.leases import Claim
 from omnibus.bus.embedded.schema import tp_of
 from omnibus.bus.embedded.txn import Txn
+from omnibus.bus.lost import where_to_go_on
 from omnibus.bus.port import Out, TaskId, TaskState
-from omnibus.errors import OutOfRange
 from omnibus.stage.window import Call, Progress, Window
 
 
@@ -60,7 +60,10 @@ class SinkPart:
         if at >= after or room == 0:
             return
         if first > at:
-            raise OutOfRange(f"{name}[{self.id.partition}] begins at {first}, records from {at} on were not delivered")
+            at, _ = where_to_go_on(
+                self.id.stage, name, self.id.partition, at, (), (first, after), skip=self._core.limits.skip_lost
+            )
+            self.window.skip_to(name, at)
         tp = tp_of(topic.id, self.id.partition)
         records = self._core.reader.records(name, tp, at, room, self._core.limits.fetch_bytes)
         for record in records:

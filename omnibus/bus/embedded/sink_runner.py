@@ -11,7 +11,6 @@ import structlog
 from omnibus import clock
 from omnibus.bus.embedded.core import Core
 from omnibus.bus.embedded.group import GroupRunner
-from omnibus.bus.embedded.reader import decode_acked
 from omnibus.bus.embedded.sink_part import SinkPart
 from omnibus.bus.embedded.txn import Txn
 from omnibus.bus.port import Out, SinkSpec, TaskHealth, TaskId
@@ -89,7 +88,7 @@ class SinkRunner(GroupRunner[SinkPart]):
             progress: dict[str, Progress] = {}
             for topic in self._topics:
                 offset, acked = self._committed(topic, part.id.partition)
-                progress[topic.spec.name] = Progress(offset, decode_acked(acked))
+                progress[topic.spec.name] = Progress(offset, acked)
             part.open(Window(self._spec, progress, self._core.limits.fetch_bytes), progress)
         except OmnibusError as error:
             self._failed(part, error)

@@ -21,8 +21,9 @@ from omnibus.bus.kafka.pace import Pace
 from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.kafka.strand import Strand, Strands
 from omnibus.bus.kafka.wire import EARLIEST, LATEST, Tp
+from omnibus.bus.lost import where_to_go_on
 from omnibus.bus.port import Health, TaskHealth, TaskId, TaskState
-from omnibus.errors import Fenced, Misconfigured, OutOfRange
+from omnibus.errors import Fenced, Misconfigured
 from omnibus.stage.store.local import LocalStore
 
 log = structlog.get_logger(__name__)
@@ -91,10 +92,10 @@ class Part:
             place = self.saved.get(topic)
             if place is None:
                 place = Place(first)
-            elif not first <= place.offset <= end:
-                raise OutOfRange(
-                    f"{self.id.stage} stands at offset {place.offset} of {topic}[{partition}], but the log holds "
-                    f"{first} to {end}: records may have been lost to retention before it saw them"
+            else:
+                skip, bounds = self._core.limits.skip_lost, (first, end)
+                place = Place(
+                    *where_to_go_on(self.id.stage, topic, partition, place.offset, place.acked, bounds, skip=skip)
                 )
             found[topic] = place
         return found

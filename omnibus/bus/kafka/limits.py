@@ -46,6 +46,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How often the group's offsets (for lag only) follow the positions in the changelogs."""
     settle_s: float = 5.0
     """How long a sink's running calls may hold up a rebalance."""
+    skip_lost: bool = False
+    """Records that retention took before they were read are passed, instead of stopping there."""
     restart_backoff_s: tuple[float, float] = (0.05, 30.0)
     replication: int = 3
     """Replicas of every topic; a cluster with fewer brokers gets as many as it has."""

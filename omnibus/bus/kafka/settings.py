@@ -15,11 +15,16 @@ from omnibus.errors import Misconfigured
 
 
 def configured(
-    addresses: Sequence[str], topics: Topics, blobs: BlobStore | None, settings: KafkaSettings | None
+    addresses: Sequence[str],
+    topics: Topics,
+    blobs: BlobStore | None,
+    settings: KafkaSettings | None,
+    *,
+    skip_lost: bool = False,
 ) -> KafkaBus:
     """The bus as the operator wants it. Raises Misconfigured for a login that lacks something."""
     if settings is None:
-        return KafkaBus(addresses, topics=topics, blobs=blobs)
+        return KafkaBus(addresses, topics=topics, blobs=blobs, limits=Limits(skip_lost=skip_lost))
     session_ms = int(settings.session_timeout.total_seconds() * 1000)
     least, _ = Limits().commit_interval_ms
     longest = settings.commit_interval.total_seconds() * 1000
@@ -29,6 +34,7 @@ def configured(
         rebalance_timeout_ms=max(25_000, session_ms + 10_000),
         commit_interval_ms=(min(least, longest), longest),
         replication=settings.replication,
+        skip_lost=skip_lost,
     )
     access = access_of(settings)
     access.client_arguments()  # what is wrong is said before anything is opened

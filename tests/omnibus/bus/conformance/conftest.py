@@ -80,15 +80,15 @@ class Engine(ABC):
         self._workers: list[Worker] = []
 
     @abstractmethod
-    def make_bus(self) -> Bus: ...
+    def make_bus(self, *, skip_lost: bool = False) -> Bus: ...
 
     @abstractmethod
     async def lose_all_below_the_end(self, bus: Bus, topic: str) -> None:
         """Let retention take every record there is."""
 
-    async def open(self) -> Bus:
+    async def open(self, *, skip_lost: bool = False) -> Bus:
         """A new member: to the engine, another process."""
-        bus = self.make_bus()
+        bus = self.make_bus(skip_lost=skip_lost)
         await bus.open()
         self._buses.append(bus)
         return bus
@@ -161,8 +161,8 @@ class EmbeddedEngine(Engine):
         super().__init__({"engine": "embedded", "path": str(folder), "dead_letters": DEAD, "lease_ttl_s": 1.0})
         self._folder = folder
 
-    def make_bus(self) -> EmbeddedBus:
-        limits = Limits(lease_ttl_s=1.0, retention_every_s=0.05, fetch_bytes=1_000_000)
+    def make_bus(self, *, skip_lost: bool = False) -> EmbeddedBus:
+        limits = Limits(lease_ttl_s=1.0, retention_every_s=0.05, fetch_bytes=1_000_000, skip_lost=skip_lost)
         return EmbeddedBus(self._folder, dead_letters=DEAD, limits=limits)
 
     async def lose_all_below_the_end(self, bus: Bus, topic: str) -> None:
@@ -204,12 +204,12 @@ class KafkaEngine(Engine):
              "path": str(folder)}
         )  # fmt: skip
 
-    def make_bus(self) -> KafkaBus:
+    def make_bus(self, *, skip_lost: bool = False) -> KafkaBus:
         return KafkaBus(
             self.settings["addresses"],
             topics=Topics("test"),
             application=self.settings["application"],
-            limits=msgspec.convert(self.settings["limits"], KafkaLimits),
+            limits=msgspec.convert({**self.settings["limits"], "skip_lost": skip_lost}, KafkaLimits),
             state_dir=Path(self.settings["path"]),
         )
 

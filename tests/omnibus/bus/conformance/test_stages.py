@@ -390,6 +390,22 @@ def _states(health: Health) -> Counter[str]:
     return Counter(task.state for task in health.tasks)
 
 
+async def test_an_operator_may_say_to_go_on_behind_what_is_gone(bus: Bus, engine: Engine) -> None:
+    """Invariant 17: passed when told to, and only what is gone."""
+    runner = await run(bus, counting)
+    await publish(bus, 4, 1)
+    await engine.wait_until_caught_up(bus, "counting")
+    await runner.drain(5.0)
+    await publish(bus, 4, 5)
+    await engine.lose_all_below_the_end(bus, "test.in")
+
+    told = await engine.open(skip_lost=True)
+    await run(told, counting)
+    await publish(told, 4, 2)
+    await engine.wait_until_caught_up(told, "counting")
+    assert len(await engine.records(told, "test.out")) == 4 + 4 * 2
+
+
 async def test_a_new_group_begins_at_the_earliest_record_there_is(bus: Bus, engine: Engine) -> None:
     """Invariant 17: what retention took before the group existed is not an error."""
     await publish(bus, 4, 3)
