@@ -34,6 +34,7 @@ from omnibus.bus.kafka import KafkaBus, Limits
 from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.changelog import Changelog, Place
 from omnibus.bus.kafka.produce import Transactions
+from omnibus.bus.kafka.wire import LATEST
 from omnibus.bus.port import Out, Record, StageSpec, TaskId, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
@@ -224,7 +225,17 @@ async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]
                     if at is not None:
                         took.append((at, now - at))
 
-    watching = asyncio.create_task(watch())
+    trips: list[float] = []
+
+    async def probe() -> None:
+        """The smallest question a broker can be asked: what the machine takes for one of the ten or so of a message."""
+        while True:
+            await asyncio.sleep(0.1)
+            asked = time.perf_counter()
+            await bus.core.wire.offsets([(TOPICS.queue(QUEUE), 0)], LATEST)
+            trips.append(time.perf_counter() - asked)
+
+    watching, probing = asyncio.create_task(watch()), asyncio.create_task(probe())
     publisher = bus.publisher("door")
     began = time.perf_counter()
     n, calls = 0, []
@@ -232,6 +243,7 @@ async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]
     while (passed := time.perf_counter() - began) < WARM_UP_S + seconds:
         if passed < WARM_UP_S:
             used = Used()
+            trips.clear()
         while n < passed * rate:
             calls.append(asyncio.create_task(_send(publisher, first + n, sent)))
             n += 1
@@ -242,10 +254,12 @@ async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]
     while sent and time.perf_counter() < ends:
         await asyncio.sleep(0.05)
     watching.cancel()
+    probing.cancel()
     warm = sorted(latency for at, latency in took if at - began > WARM_UP_S)
     return {
         "rate": rate, "messages": n, "missing": len(sent),
         "p50_ms": round(statistics.median(warm) * 1000, 1), "p99_ms": round(warm[int(len(warm) * 0.99)] * 1000, 1),
+        "one_bare_round_trip_p50_ms": round(statistics.median(trips) * 1000, 1),
     } | cores  # fmt: skip
 
 
