@@ -14,8 +14,8 @@ from itertools import islice
 
 from connectors._shared.mime.charset import decode
 
-MAX_RTF = 500_000
-MAX_TOKENS = 60_000
+MAX_RTF = 300_000
+MAX_TOKENS = 40_000
 """Bytes, and words and braces, of RTF that are looked at: what a person writes has a tenth of them."""
 MAX_CHARACTERS = 500_000
 _MAX_GROUPS = 500
@@ -197,5 +197,6 @@ class _Reader:
 
     def _flush(self) -> None:
         if self._bytes:
-            self._out.append(decode(bytes(self._bytes), self._charset))
+            plain = self._bytes.isascii()
+            self._out.append(self._bytes.decode("ascii") if plain else decode(bytes(self._bytes), self._charset))
             self._bytes.clear()

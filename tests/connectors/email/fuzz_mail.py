@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import quopri
+import struct
 import sys
 from datetime import UTC, datetime
 
@@ -123,7 +124,10 @@ class Mail:
         head = f"Content-Type: {kind}; charset={self._one(CHARSETS)}\n"
         if self._given.ConsumeBool():
             head += f"Content-Disposition: {self._one(('inline', 'attachment'))}; filename={self._free(12)}\n"
-        body = self._part(depth + 1) if kind == "message/rfc822" and depth < 4 else self._body()
+        if kind == "application/ms-tnef":
+            body = self._winmail()
+        else:
+            body = self._part(depth + 1) if kind == "message/rfc822" and depth < 4 else self._body()
         return (head + self._encoding).encode("utf-8", "surrogatepass") + b"\n" + self._encoded(body)
 
     def _multipart(self, depth: int) -> bytes:
@@ -132,6 +136,18 @@ class Mail:
         parts = b"".join(line + self._part(depth + 1) + b"\n" for _ in range(self._number(4)))
         end = f"--{boundary}--\n".encode() if self._given.ConsumeBool() else b""
         return f'Content-Type: multipart/{self._one(MULTIPARTS)}; boundary="{boundary}"\n\n'.encode() + parts + end
+
+    def _winmail(self) -> bytes:
+        """A stream of attributes (TNEF), with a list of properties whose rich text is packed or free."""
+        rich = bytes(self._given.ConsumeBytes(self._number(200)))
+        packed = struct.pack("<IIII", 0, self._number(5_000), 0x75465A4C, 0) + rich
+        kind = (0x102, 0x1E, 0x1F, 0x1102, 3)[self._number(4)]
+        value = struct.pack("<HHII", kind, (0x1009, 0x1013, 0x1000)[self._number(2)], self._number(2), len(packed))
+        listed = struct.pack("<I", self._number(3)) + value + packed + bytes(-len(packed) % 4)
+        attributes = [(0x69003, listed), (0x69002, b"x"), (0x18010, rich[:20]), (0x6800F, rich), (0x2800C, rich)]
+        chosen = attributes[: self._number(5)]
+        stream = [struct.pack("<BII", 1, tag, len(data)) + data + b"\0\0" for tag, data in chosen]
+        return struct.pack("<IH", 0x223E9F78, 1) + b"".join(stream)
 
     def _body(self) -> bytes:
         if self._number(3) == 0:
