@@ -15,7 +15,7 @@ from omnibus.bus.topics import CLAIM_CHECK_BYTES, Topics
 from omnibus.channel.declaration import Channel
 from omnibus.errors import InvalidPayload
 from omnibus.model.codec import rfc3339
-from omnibus.model.raw import RAW_CONTENT_TYPE, RAW_TYPE, THREAD_HEADER, RawEvent, encode_raw
+from omnibus.model.raw import RAW_CONTENT_TYPE, RAW_TYPE, THREAD_HEADER, LargeRaw, RawEvent, encode_raw
 from omnibus.telemetry import trace
 
 COPIES_BYTES = 1024 * 1024
@@ -35,6 +35,11 @@ async def records_of(raw: RawEvent, channel: Channel, topics: Topics, blobs: Blo
     threads = threads_of(raw, channel)
     if len(threads) == 1 and threads[0] is not None:
         raw = replace(raw, thread=threads[0])
+    if len(raw.body) > CLAIM_CHECK_BYTES:
+        large = LargeRaw(raw)
+        uri = blob_uri(large)
+        await blobs.put(uri, large)
+        return [_referring(raw, channel, topics, thread, index, uri) for index, thread in enumerate(threads)]
     whole = encode_raw(raw)
     if len(whole) > CLAIM_CHECK_BYTES or len(whole) * len(threads) > COPIES_BYTES:
         uri = blob_uri(whole)

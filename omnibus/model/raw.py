@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -23,8 +24,8 @@ class RawEvent(Model, frozen=True, kw_only=True):
     `headers` have lower-case names, in order, with secrets masked. `verified` says how the sender was proven when it
     was received; a mapping trusts it and never checks again. `thread` is the native thread this copy of the request
     is for: a request that holds several threads is stored once for each, so that one partition's task is the only
-    writer of each thread; None means the whole account. `scope` is what shares threads and ids with others where that is
-    more than the account (`Channel.scope`); None means the account alone.
+    writer of each thread; None means the whole account. `scope` is what threads and ids are unique in where that is more
+    than the account (`Channel.scope`); None means the account alone.
     """
 
     id: str
@@ -52,6 +53,10 @@ class RawEvent(Model, frozen=True, kw_only=True):
         return None
 
 
+# MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md): a field's name, and an empty or a large `bin`.
+_BODY = b"\xa4body\xc6"
+_NO_BODY = b"\xa4body\xc4\x00"
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(RawEvent)
 
@@ -59,6 +64,25 @@ _decoder = msgspec.msgpack.Decoder(RawEvent)
 def encode_raw(raw: RawEvent) -> bytes:
     """The stored form (MessagePack, so that the body stays the provider's bytes)."""
     return _encoder.encode(raw)
+
+
+class LargeRaw:
+    """The stored form of a raw event whose body is too large to be copied: its pieces, the body as it is between them.
+
+    Joined they are what `encode_raw` gives.
+    """
+
+    def __init__(self, raw: RawEvent) -> None:
+        # The fields before the body are ours, and none of them holds its name and an empty value.
+        head, mark, tail = encode_raw(replace(raw, body=b"")).partition(_NO_BODY)
+        if not mark or len(raw.body) < 2**16:
+            self._pieces = [encode_raw(raw)]
+        else:
+            self._pieces = [head + _BODY + len(raw.body).to_bytes(4, "big"), raw.body, tail]
+        self.size = sum(map(len, self._pieces))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._pieces)
 
 
 def decode_raw(data: bytes) -> RawEvent:
