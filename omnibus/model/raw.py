@@ -24,8 +24,8 @@ class RawEvent(Model, frozen=True, kw_only=True):
     `headers` have lower-case names, in order, with secrets masked. `verified` says how the sender was proven when it
     was received; a mapping trusts it and never checks again. `thread` is the native thread this copy of the request
     is for: a request that holds several threads is stored once for each, so that one partition's task is the only
-    writer of each thread; None means the whole account. `scope` is what threads and ids are unique in where that is more
-    than the account (`Channel.scope`); None means the account alone.
+    writer of each thread; None means the whole account. `scope` is what threads and ids are unique in where that is
+    more than the account (`Channel.scope`); None means the account alone.
     """
 
     id: str
