@@ -30,6 +30,7 @@ def damaged(raw: RawEvent) -> Iterator[Damaged]:
     document = _json(raw.body)
     if document is not None:
         yield from _fields(raw, document)
+        yield from _orders(raw, document)
         yield from _json_text(raw, document)
     elif "x-www-form-urlencoded" in (raw.header("content-type") or ""):
         yield from _form(raw)
@@ -82,6 +83,18 @@ def _fields(raw: RawEvent, document: Any) -> Iterator[Damaged]:
             yield f"{_shown(place)} mixed", _with(raw, _put(document, place, old + _MIXED))
         if isinstance(old, (str, int)) and not isinstance(old, bool):
             yield f"{_shown(place)} the other of text and number", _with(raw, _put(document, place, _swapped(old)))
+
+
+def _orders(raw: RawEvent, document: Any) -> Iterator[Damaged]:
+    """What a provider may mix, repeat and batch: fields and entries in another order, entries twice, very many."""
+    yield "fields in another order", _with(raw, _turned(document))
+    yield "a list of two such bodies", _with(raw, [document, document])
+    for place in _some(list(_places(document)), MAX_PLACES):
+        entries = _get(document, place)
+        if isinstance(entries, list) and entries:
+            yield f"{_shown(place)} in another order", _with(raw, _put(document, place, entries[::-1]))
+            yield f"{_shown(place)} twice each", _with(raw, _put(document, place, [e for e in entries for _ in "12"]))
+            yield f"{_shown(place)} a hundred times", _with(raw, _put(document, place, entries * 100))
 
 
 def _json_text(raw: RawEvent, document: Any) -> Iterator[Damaged]:
@@ -170,6 +183,13 @@ def _swapped(value: str | int) -> str | int:
     if isinstance(value, int):
         return str(value)
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else 7
+
+
+def _turned(value: Any) -> Any:
+    """The same document with the fields of every object in reverse order."""
+    if isinstance(value, dict):
+        return {key: _turned(child) for key, child in reversed(value.items())}
+    return [_turned(child) for child in value] if isinstance(value, list) else value
 
 
 def _nest(depth: int) -> Any:

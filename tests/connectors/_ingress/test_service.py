@@ -135,6 +135,6 @@ async def test_a_change_of_an_account_is_an_event(tmp_path: Path) -> None:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Let the others run until something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - the counters of the gate are plain numbers; there is no event to wait for
             await asyncio.sleep(0.001)

@@ -36,7 +36,7 @@ Made = Callable[..., Any]
 First = Callable[[AsyncIterator[Entry], int], Coroutine[Any, Any, list[Entry]]]
 
 SECRET = "invented-identity-secret-of-32-bytes-or-more"
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 
 def app_settings(**changed: Any) -> AppSettings:

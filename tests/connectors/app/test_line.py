@@ -296,7 +296,7 @@ async def test_receipts_are_reports_and_tell_the_other_devices_how_far_one_is(in
 
 async def _seen(phone: AppClient, read: str) -> Seen:
     """How far they are, once the table has caught up."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             seen = (await phone.sync()).seen
             if seen.read == read:

@@ -42,7 +42,7 @@ class Company:
         return web.json_response(answer, status=status)
 
     async def next(self) -> dict[str, Any]:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             return await self.told.get()
 
 

@@ -80,7 +80,7 @@ class FakeDiscord:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something the client does makes it true."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(true)
 
     async def _note(self) -> None:
@@ -192,7 +192,7 @@ class Desk:
 
     async def stored(self, count: int) -> Sequence[RawEvent]:
         """The raw events on the bus, once so many are there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 records = await records_in(self.bus, self._topics.raw("discord"))
                 if len(records) >= count:

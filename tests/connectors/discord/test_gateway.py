@@ -28,7 +28,7 @@ def written(number: int, author: str = "1300000000000000301") -> dict[str, Any]:
 
 async def outcome(task: asyncio.Task[None]) -> BaseException:
     """What ended the receiver."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await asyncio.wait([task])
     error = task.exception()
     assert error is not None

@@ -72,7 +72,7 @@ class FakeBotApi:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until a call makes it true."""
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(30), self._changed:
             await self._changed.wait_for(true)
 
     async def _call(self, request: web.Request) -> web.Response:

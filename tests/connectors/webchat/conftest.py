@@ -37,7 +37,7 @@ from omnibus.model.events import Outbound
 from omnibus.model.raw import RawEvent, decode_raw
 from omnibus.runtime import Runtime
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 IDENTITY_SECRET = "invented-identity-secret"
 TYPING_TOKEN = "invented-typing-token"
 

@@ -57,7 +57,7 @@ async def open_by_hand(installation: Installation, token: str) -> tuple[asyncio.
 async def cut(line: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
     """Reads what is left; returns when the server has ended it."""
     reader, writer = line
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         try:
             while await reader.read(65_536):
                 pass

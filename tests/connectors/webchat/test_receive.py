@@ -226,7 +226,7 @@ async def test_a_forged_cookie_is_nobody(installation: Installation, browsers: B
     forged = cookie.value.replace(cookie.value.split(".")[2], "9999999999")
     async with eve.ws_connect(installation.url("/ws"), headers={"Cookie": f"omnibus_visitor={forged}"}) as socket:
         await socket.send_str('{"type":"hello"}')
-        welcome = await socket.receive_json(timeout=10)
+        welcome = await socket.receive_json(timeout=30)
     assert welcome["entries"] == []
 
 
@@ -372,9 +372,9 @@ async def test_behind_a_trusted_proxy_the_client_counts_and_not_the_proxy(
 ) -> None:
     async with browser.ws_connect(installation.url("/ws"), headers={"X-Forwarded-For": "203.0.113.7"}) as socket:
         await socket.send_str('{"type":"hello"}')
-        await socket.receive(timeout=10)
+        await socket.receive(timeout=30)
         await socket.send_str('{"type":"message","id":"aaaaaaaaaaaaaaaa","text":"hi"}')
-        await socket.receive(timeout=10)
+        await socket.receive(timeout=30)
     assert [raw.remote for raw in await installation.raws()] == ["203.0.113.7"]
 
 

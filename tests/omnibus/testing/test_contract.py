@@ -284,6 +284,11 @@ def test_a_good_channel_passes(build: Build) -> None:
             "IndexError",
         ),
         (
+            {"channel": after_reading("list(msgspec.json.decode(raw.body)).index('id') and 1 / 0")},
+            "a damaged request is valid or refused",
+            "with fields in another order",
+        ),
+        (
             {"channel": after_reading("[int('1') for _ in note.note * 40]")},
             "a hostile request costs no more than its size",
             "lines of Python",

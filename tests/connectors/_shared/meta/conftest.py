@@ -103,7 +103,7 @@ class Installation:
         url = f"{self._url}/api/conversations/{conversation}/commands"
         headers = {"Authorization": "Bearer api-token-of-the-test"}
         before = len(self.of_type(await self.events(), "message.delivery"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while True:
                 async with self._session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
                     if answer.status != 404:  # until the router has seen the conversation
