@@ -52,15 +52,19 @@ def _go(turn: Turn, verdict: Verdict, place: Place, message: Message | None) -> 
     turn.publish("routing.decided", RoutingDecided(decision=decision), to_owner=False)
     if kind not in ("queue", "automation"):
         return
-    control.give(turn, Controller(type=kind, id=name), decision=_brief(decision), newest=message, agent=verdict.agent)
+    control.give(
+        turn,
+        Controller(type=kind, id=name),
+        decision=_brief(decision, verdict, place),
+        newest=message,
+        agent=verdict.agent,
+    )
     _wait_in_target(turn, verdict.rule, place)
 
 
-def _brief(decision: RoutingDecision) -> RoutingDecision:
+def _brief(decision: RoutingDecision, verdict: Verdict, place: Place) -> RoutingDecision:
     """The decision for its owner: a thousand rules that did not match would outweigh the message."""
-    return msgspec.structs.replace(
-        decision, tried=tuple(tried for tried in decision.tried if tried.result != "not_matched")
-    )
+    return msgspec.structs.replace(decision, tried=(*verdict.told, *place.tried))
 
 
 def decision_of(turn: Turn, plan: Plan, verdict: Verdict, place: Place, mode: str = "live") -> RoutingDecision:

@@ -62,6 +62,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     variables: frozenset[str]
     need: Need | None = None
+    is_bool: bool = True
+    """Whether it is true or false whatever the values are; otherwise that shows when it is evaluated."""
 
 
 @cache
@@ -103,12 +105,19 @@ class Patterns:
         for patterns, _ in self._sets.values():
             patterns.Compile()
 
-    def hits(self, facts: Facts) -> list[bool]:
-        """Which patterns are in the texts of `facts`, by place."""
+    def hits(self, facts: Facts) -> list[int]:
+        """The places of the patterns that are in the texts of `facts`."""
+        return [
+            places[index]
+            for subject, (patterns, places) in self._sets.items()
+            for index in patterns.Match(str(facts.value(subject))) or ()
+        ]
+
+    def marks(self, hits: Sequence[int]) -> list[bool]:
+        """For every pattern, whether it is among these."""
         found = [False] * len(self._places)
-        for subject, (patterns, places) in self._sets.items():
-            for index in patterns.Match(str(facts.value(subject))) or ():
-                found[places[index]] = True
+        for place in hits:
+            found[place] = True
         return found
 
 
@@ -129,6 +138,7 @@ def condition_of(text: str, patterns: Patterns) -> Condition:
         text=rewritten,
         variables=frozenset(variables_in(rewritten, TYPES.__contains__)),
         need=_rarest(needs_of(rewritten, _type_in_words, _literal)),
+        is_bool=kind == "BOOL",
     )
 
 
@@ -197,6 +207,8 @@ class Group(msgspec.Struct, frozen=True):
     together: cel.Expression
     singly: tuple[cel.Expression, ...]
     variables: frozenset[str]
+    uses_hits: bool
+    all_bool: bool
 
 
 class Conditions:
@@ -230,18 +242,20 @@ class Conditions:
             return {}
         names = frozenset().union(*(group.variables for group in groups))
         values: dict[str, Any] = {name: facts.value(name) for name in names}
-        activation = _running().Activation({**values, HITS: hits})
+        values[HITS] = self._patterns.marks(hits) if any(group.uses_hits for group in groups) else []
+        activation = _running().Activation(values)
         found: dict[int, bool | str] = {}
         for group in groups:
-            outcomes = zip(group.places, results(group, activation), strict=True)
-            found.update({place: outcome for place, outcome in outcomes if outcome is not False})
+            outcomes = results(group, activation)
+            if outcomes.count(False) < len(outcomes):
+                pairs = zip(group.places, outcomes, strict=True)
+                found.update({place: outcome for place, outcome in pairs if outcome is not False})
         return found
 
-    def _worth_a_look(self, facts: Facts, hits: Sequence[bool]) -> list[Group]:
+    def _worth_a_look(self, facts: Facts, hits: Sequence[int]) -> list[Group]:
         groups = list(self._always)
-        for place, hit in enumerate(hits):
-            if hit:
-                groups += self._by_hit.get(place, ())
+        for place in hits:
+            groups += self._by_hit.get(place, ())
         for variable, by_value in self._by_value.items():
             value = facts.value(variable)
             for one in set(value) if isinstance(value, list) else (value,):
@@ -254,7 +268,7 @@ def results(group: Group, activation: cel.Activation) -> list[bool | str]:
     together = group.together.eval(activation)
     if together.type() != cel.Type.ERROR:
         values: list[bool | str] = together.plain_value()
-        return [value if isinstance(value, bool) else _NO_BOOL for value in values]
+        return values if group.all_bool else [value if isinstance(value, bool) else _NO_BOOL for value in values]
     return [_result(single.eval(activation)) for single in group.singly]
 
 
@@ -285,4 +299,6 @@ def _group(members: Sequence[tuple[int, Condition]]) -> Group:
         together=env.compile(f"[{joined}]"),
         singly=tuple(env.compile(condition.text) for _, condition in members),
         variables=frozenset().union(*(condition.variables for _, condition in members)),
+        uses_hits=any(HITS in condition.text for _, condition in members),
+        all_bool=all(condition.is_bool for _, condition in members),
     )

@@ -62,6 +62,8 @@ def _need(part: Sequence[Token], type_of: Callable[[str], str | None], literal: 
     name = dotted(part if wanted else part[1:])
     if name is not None and type_of(name) == "bool":
         return Need("equals", name, wanted)
+    if words[-1:] == [")"] and words[-9:-8] == ["exists"]:
+        return _member(part, type_of, literal)
     if len(part) > 3 and words[-3:-1] == ["=", "="] and part[-1].kind == "string":
         return _equality(part[:-3], part[-1], type_of, literal)
     if len(part) > 3 and words[1:3] == ["=", "="]:
@@ -70,6 +72,17 @@ def _need(part: Sequence[Token], type_of: Callable[[str], str | None], literal: 
         name = dotted(part[2:])
         return Need("has", name, literal(words[0])) if name and type_of(name) == "list(string)" else None
     return None
+
+
+def _member(part: Sequence[Token], type_of: Callable[[str], str | None], literal: Callable[[str], str]) -> Need | None:
+    """Of ``conversation.tags.exists(t, t == 'vip')``: that member."""
+    name = dotted(part[:-10])
+    opening, bound, comma, *comparison, _ = part[-8:]
+    one, first, second, value = comparison
+    plain = (opening.text, comma.text, first.text, second.text) == ("(", ",", "=", "=")
+    if not plain or one.text != bound.text or value.kind != "string" or name is None or part[-10].text != ".":
+        return None
+    return Need("has", name, literal(value.text)) if type_of(name) == "list(string)" else None
 
 
 def _equality(

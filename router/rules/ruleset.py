@@ -33,7 +33,8 @@ class BadRules(OmnibusError):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules say of a message. `to` is a target (`queue:billing`, `automation:faq`, `drop`, `hold`).
 
-    With `targets` it is the first of those. `agent` is who had the contact's last conversation.
+    `tried` has the rules that were looked at, `told` those of them that did something. With `targets` it is the first
+    of those. `agent` is who had the contact's last conversation.
     """
 
     to: str
@@ -41,6 +42,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[RuleTarget, ...] = ()
     agent: str | None = None
     tried: tuple[Tried, ...]
+    told: tuple[Tried, ...] = ()
     inputs: dict[str, Scalar]
     errors: tuple[str, ...] = ()
     priority: str | None = None
@@ -99,9 +101,9 @@ class RuleSet:
         """The variables that the first so many rules use, sorted."""
         return self._read_until[places]
 
-    def missed(self, place: int) -> Tried:
-        """That a rule did not match."""
-        return self._missed[place]
+    def missed(self, count: int) -> list[Tried]:
+        """That the first so many rules did not match."""
+        return list(self._missed[:count])
 
 
 class _Walk:
@@ -169,7 +171,10 @@ class _Walk:
     def _listed(self) -> tuple[Tried, ...]:
         """The first rules in full, of the rest those that did something: a thousand would outweigh the message."""
         tried, rules = self._tried, self._rules
-        first = [tried.get(place) or rules.missed(place) for place in range(min(self._seen, MAX_TRIED))]
+        first = rules.missed(min(self._seen, MAX_TRIED))
+        for place, one in tried.items():
+            if place < len(first):
+                first[place] = one
         rest = [one for place, one in tried.items() if place >= MAX_TRIED]
         return (*first, *rest[-MAX_TRIED:])
 
@@ -181,6 +186,7 @@ class _Walk:
             targets=() if end is None else end.rule.targets,
             agent=None if end is None else end.agent,
             tried=self._listed(),
+            told=tuple(self._tried.values())[-2 * MAX_TRIED :],
             inputs={name: as_input(self._facts.value(name)) for name in self._rules.read_until(self._seen)},
             errors=tuple(self._errors[:MAX_TRIED]),
             priority=_last([rule.priority for rule in self._matched]),
