@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import smtplib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from omnibus.blobs import open_blobs
 from omnibus.bus.port import Bus
 from omnibus.cli.demo.outside import free_port
 from omnibus.cli.reading import records
@@ -85,7 +87,10 @@ class Desk:
         return found
 
     async def _events(self) -> list[Event]:
-        return [codec.decode(record) async for batch in records(self._bus, "omnibus.events") for record in batch]
+        return await self.read("omnibus.events")
+
+    async def read(self, topic: str) -> list[Event]:
+        return [codec.decode(record) async for batch in records(self._bus, topic) for record in batch]
 
 
 @asynccontextmanager
@@ -190,7 +195,12 @@ async def test_one_mail_to_two_mailboxes_is_one_message_with_two_deliveries(tmp_
         await desk.mail("Received: from relay.example.net by mx.example.com\n" + first, to="orders@example.com")
         await desk.mail(first, to="sales@example.com")
         await desk.mail("From: bob@example.net\nSubject: the last one\nMessage-ID: <2@example.net>\n\nbye")
-        events = await desk.until(lambda events: len(received(events)) == 2)
+        # The normalizer tells of both copies, and the router passes that on to the owner of the conversation.
+        events = await desk.until(
+            lambda events: len(received(events)) == 2 and len(of_type(events, "message.delivery")) == 4
+        )
+        owner = await desk.read("omnibus.queue.general")
+        assert [len(of_type(owner, kind)) for kind in ("message.received", "message.delivery")] == [0, 2]
 
         message = by_id(events)["1@example.org"]
         copies = [data for data in of_type(events, "message.delivery") if data.message_id == message.id]
@@ -205,3 +215,17 @@ async def test_one_mail_to_two_mailboxes_is_one_message_with_two_deliveries(tmp_
         await desk.mail(answer, to="sales@example.com")
         late = by_id(await desk.until(lambda events: len(received(events)) == 3))["3@example.org"]
         assert late.conversation_id == message.conversation_id
+
+
+async def test_a_large_file_of_a_mail_is_in_the_blob_store(tmp_path: Path, mail_server: Any) -> None:
+    """Its mail is a blob of its own; the file is decoded into another, piece by piece."""
+    data = bytes(range(256)) * 12_000
+    lines = base64.encodebytes(data).decode()
+    async with desk_with_a_mailbox(tmp_path, mail_server.port) as desk:
+        head = "From: ana@example.org\nMessage-ID: <1@example.org>\nContent-Type: application/pdf; name=plan.pdf\n"
+        await desk.mail(f"{head}Content-Transfer-Encoding: base64\n\n{lines}")
+        [message] = received(await desk.until(lambda events: bool(received(events))))
+
+    [file] = message.attachments
+    assert (file.state, file.size, file.file_name) == ("stored", len(data), "plan.pdf")
+    assert await open_blobs(f"file:{tmp_path}/data/blobs").get(file.ref.uri) == data
