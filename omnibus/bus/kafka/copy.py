@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import msgspec
 
@@ -26,12 +27,12 @@ from omnibus.bus.kafka.changelog import Changelog, Place
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.cursors import Cursors
 from omnibus.bus.kafka.produce import Transactions
-from omnibus.bus.kafka.publisher import KafkaPublisher
 from omnibus.bus.kafka.wire import EARLIEST, LATEST, Tp
 from omnibus.bus.port import Out, Record, TopicSpec
 from omnibus.errors import Misconfigured, PublishUnknown
 from omnibus.stage.store.local import LocalStore
 
+_AT_ONCE = 4
 _RECORDS = 2_000
 _BYTES = 4 * 1024 * 1024
 _ENTRIES = 2_000
@@ -55,6 +56,7 @@ class Copy:
     def __init__(self, source: Reader, target: KafkaBus, said: Callable[[str], None] = lambda text: None) -> None:
         self._source = source
         self._target = target
+        self._publisher = target.publisher("copy")
         self._said = said
         self._offsets: dict[Tp, list[int]] = {}
         """For every partition, the old offset of each record, by its new one."""
@@ -87,21 +89,25 @@ class Copy:
 
     async def _copy_topic(self, topic: Topic) -> None:
         self.copied.topics += 1
-        publisher = self._target.publisher("copy")
         bounds = await self._target.bounds(topic.spec.name)
-        for partition, (first, _) in self._source.tails(topic.id).items():
+
+        tails = self._source.tails(topic.id)
+
+        async def one(partition: int) -> None:
             self._offsets[topic.spec.name, partition] = []
-            at = await self._moved_before(topic, partition, first, bounds[partition])
-            await self._copy_partition(publisher, topic, partition, at)
+            at = await self._moved_before(topic, partition, tails[partition][0], bounds[partition])
+            await self._copy_partition(topic, partition, at)
+
+        await _at_once(one, tails)
         count = sum(map(len, self._of(topic)))
         self.copied.records += count
         self._said(f"{topic.spec.name}: {count} records")
 
-    async def _copy_partition(self, publisher: KafkaPublisher, topic: Topic, partition: int, at: int) -> None:
+    async def _copy_partition(self, topic: Topic, partition: int, at: int) -> None:
         moved = self._offsets[topic.spec.name, partition]
         while records := self._source.records(topic.spec.name, tp_of(topic.id, partition), at, _RECORDS, _BYTES):
             outs = [Out(r.topic, r.key, r.value, r.headers, partition, r.ts_ms) for r in records]
-            positions = await publisher.publish(outs)
+            positions = await self._publisher.publish(outs)
             if [place.offset for place in positions] != list(range(len(moved), len(moved) + len(records))):
                 raise PublishUnknown(f"{topic.spec.name}[{partition}] is being written by somebody else")
             moved.extend(record.offset for record in records)
@@ -138,11 +144,14 @@ class Copy:
             return
         core = self._target.core
         partitions = await core.co_partitioned(name, [topic.spec.name for topic in inputs])
-        for partition in range(partitions):
+
+        async def one(partition: int) -> None:
             places = self._places(group, partition, inputs)
             entries = await self._copy_state(core, name, group, partition, partitions, places)
             self.copied.entries += entries
             self.copied.positions += len(places)
+
+        await _at_once(one, range(partitions))
         self._said(f"{name}: state and positions of {partitions} partitions")
 
     def _places(self, group: int, partition: int, inputs: list[Topic]) -> dict[str, Place]:
@@ -234,6 +243,22 @@ class Copy:
                 wrong += sum(not _same(record, by_offset.get(moved[record.offset])) for record in there)
             at = read[-1].offset + 1
         return wrong
+
+
+async def _at_once(work: Callable[[int], Coroutine[Any, Any, None]], partitions: Iterable[int]) -> None:
+    """Several partitions at a time: their requests travel together. The first failure ends all."""
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def in_turn(partition: int) -> None:
+        async with turn:
+            await work(partition)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for partition in partitions:
+                group.create_task(in_turn(partition))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
 
 
 def _same(one: Record, other: Record | None) -> bool:

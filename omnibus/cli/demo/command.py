@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
-import shutil
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,18 +20,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from omnibus.cli.console import err, json_option, out, print_json, print_table
 from omnibus.cli.demo.doors import Entrance, MailDoor, Refusal, TelegramDoor, WebchatDoor, WebhookDoor
+from omnibus.cli.demo.instance import Place, answers, own_instance
 from omnibus.cli.demo.ledger import Ledger
-from omnibus.cli.demo.outside import free_port, mail_server, reply_server
 from omnibus.cli.demo.script import Door, Expected, Step, Talk, expected, write
 from omnibus.cli.reading import opened
-from omnibus.cli.settings import config_options, configuration
+from omnibus.cli.settings import config_options
 from omnibus.errors import Misconfigured
 from omnibus.telemetry import logs
 
 if TYPE_CHECKING:
     from omnibus.config.model import Config
 
-START_S = 60
 QUIET_S = 30
 """The demo gives up when nothing at all has come for so long."""
 
@@ -45,105 +40,53 @@ QUIET_S = 30
 @click.option("--at-once", default=12, show_default=True, type=click.IntRange(1, 200), help="People writing at once.")
 @click.option("--seed", default=1, show_default=True, help="Another seed plays other conversations.")
 @click.option("--running", is_flag=True, help="Use the running instance of the configuration, whatever it feeds.")
+@click.option("--bus", default="", metavar="kafka://HOST:PORT", help="Let the instance it starts run on this cluster.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 16), help="With --bus: of each stage.")
 @click.option("--keep", is_flag=True, help="Keep the data of an instance that the demo starts, and say where.")
 @json_option
 @config_options
 def demo(
-    configure: Callable[[], Config], count: int, at_once: int, seed: int, running: bool, keep: bool, as_json: bool
+    configure: Callable[[], Config],
+    count: int,
+    at_once: int,
+    seed: int,
+    running: bool,
+    bus: str,
+    workers: int,
+    keep: bool,
+    as_json: bool,
 ) -> int:
     """Send some 300 invented conversations through the front doors, with pictures, edits, copies and broken requests,
     and count them out again at every stage. Exit code 1 when anything is missing or too much.
 
-    Uses the instance that `omnibus up` runs without a configuration, or starts one of its own.
+    Uses the instance that `omnibus up` runs without a configuration, or starts one of its own: with --bus on a Kafka
+    cluster, every stage a command of its own, with topics of its own that are removed afterwards.
     """
+    if bus and running:
+        raise click.UsageError("--bus is for the instance that the demo starts; --running uses another")
+    if workers > 1 and not bus:
+        raise click.UsageError("--workers needs --bus kafka://...: the embedded bus serves one process best")
     logs.configure("auto", "error")  # the table is what this command says; what else happens is the instance's to log
     play = _Play(count=count, at_once=at_once, seed=seed, quiet=as_json)
-    return asyncio.run(_demo(configure(), play, running, keep, as_json))
+    return asyncio.run(_demo(configure(), play, running, Place(bus, workers, keep), as_json))
 
 
-async def _demo(config: Config, play: _Play, running: bool, keep: bool, as_json: bool) -> int:
+async def _demo(config: Config, play: _Play, running: bool, place: Place, as_json: bool) -> int:
     built_in = config.where("channels").file == "built-in configuration"
     async with AsyncExitStack() as stack:
-        if (running or built_in) and await _answers(config):
+        if (running or (built_in and not place.bus)) and await answers(config):
             started = False
         elif running:
             raise Misconfigured("--running", f"nothing answers at http://{config.http.host}:{config.http.port}")
         else:
             started = True
-            config = await stack.enter_async_context(_own_instance(play, keep))
+            config = await stack.enter_async_context(own_instance(place, play.heard))
         result = await play.run(config, started)
     if as_json:
         print_json(result.as_json())
     else:
         result.show()
     return 0 if result.ok else 1
-
-
-async def _answers(config: Config) -> bool:
-    url = f"http://{config.http.host}:{config.http.port}/health/ready"
-    try:
-        async with ClientSession(timeout=ClientTimeout(total=2)) as session, session.get(url) as answer:
-            return answer.status == 200
-    except (ClientError, TimeoutError):
-        return False
-
-
-@asynccontextmanager
-async def _own_instance(play: _Play, keep: bool) -> AsyncIterator[Config]:
-    """`omnibus up` in a process and a folder of its own, with the answers leading to servers of the demo."""
-    folder = Path(tempfile.mkdtemp(prefix="omnibus-demo-"))
-    ports = {name: free_port() for name in ("HTTP", "SMTP", "REPLY", "MAIL")}
-    env = {f"DEMO_{name}_PORT": str(port) for name, port in ports.items()}
-    env["DEMO_SECRET"] = secrets.token_urlsafe(24)
-    path = folder / "omnibus.yaml"
-    path.write_text(files("omnibus.cli.demo").joinpath("demo.yaml").read_text("utf-8"), "utf-8")
-    async with AsyncExitStack() as stack:
-        stack.callback(_leave, folder, keep)
-        await stack.enter_async_context(reply_server(ports["REPLY"], play.heard))
-        await stack.enter_async_context(mail_server(ports["MAIL"], play.heard))
-        await stack.enter_async_context(_up(folder, env))
-        with contextlib.chdir(folder):
-            config = configuration(path, env=env)
-            await _until_ready(config)
-            yield config
-
-
-def _leave(folder: Path, keep: bool) -> None:
-    if keep:
-        err.print(f"data kept in {folder}", markup=False)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@asynccontextmanager
-async def _up(folder: Path, env: Mapping[str, str]) -> AsyncIterator[None]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "omnibus.cli.main",
-        "up",
-        cwd=folder,
-        env={**os.environ, **env},
-        stdout=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), 30)
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-async def _until_ready(config: Config) -> None:
-    deadline = time.monotonic() + START_S
-    while not await _answers(config):
-        if time.monotonic() > deadline:
-            raise Misconfigured("demo", f"the instance it started was not ready after {START_S} s")
-        await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -194,7 +137,7 @@ class _Play:
                     answering.cancel()
                     await asyncio.gather(answering, return_exceptions=True)
                 behind = await _behind(bus, config)
-        return Result(self, ledger, wanted, behind, time.monotonic() - began, answers.count)
+        return Result(self, ledger, wanted, behind, time.monotonic() - began, answers.count, answers.missing())
 
     async def _play_all(
         self, talks: Sequence[Talk], doors: Mapping[Door, Entrance], ledger: Ledger, answers: _Answers
@@ -282,12 +225,14 @@ def _forgeable(config: Config, doors: Mapping[Door, Entrance]) -> list[Door]:
 
 
 async def _behind(bus: Any, config: Config) -> int:
-    """Records of the queues that sinks have not taken yet, after a moment to finish."""
-    deadline = time.monotonic() + QUIET_S
+    """Records of the queues that sinks have not taken yet, once that is none or has not become less for a while."""
+    least, deadline = sys.maxsize, 0.0
     while True:
         behind = 0
         for name in config.sinks:
             behind += sum((await bus.lag(f"sink.{name}")).values())
+        if behind < least:
+            least, deadline = behind, time.monotonic() + QUIET_S
         if behind == 0 or time.monotonic() > deadline:
             return behind
         await asyncio.sleep(0.1)
@@ -321,35 +266,50 @@ class _Answers:
         return len(self._numbers)
 
     async def give(self) -> None:
-        while True:
-            conversation, mark = await self._ledger.waiting.get()
-            talk = self._talks.get(mark)
-            if talk is not None and self._mark_of(talk) not in self._play.replies_asked:
-                await self._reply(conversation, talk)
+        async with asyncio.TaskGroup() as replies:
+            while True:
+                conversation, mark = await self._ledger.waiting.get()
+                talk = self._talks.get(mark)
+                if talk is not None and self._mark_of(talk) not in self._play.replies_asked:
+                    self._play.replies_asked[self._mark_of(talk)] = conversation
+                    replies.create_task(self._reply(conversation, talk))
 
     async def _reply(self, conversation: str, talk: Talk) -> None:
         mark = self._mark_of(talk)
         body = {"type": "reply", "text": f"Hello {talk.person.name}, we are looking into it. {mark}"}
         headers = {**self._headers, "Idempotency-Key": mark}
-        async with self._session.post(f"{self._base}/{conversation}/commands", json=body, headers=headers) as answer:
-            if answer.status == 202:
-                self._play.replies_asked[mark] = conversation
-            else:
-                self._play.surprises.append(f"reply to #{mark}: HTTP {answer.status} {(await answer.text())[:200]}")
+        try:
+            status, text = await self._post(conversation, body, headers)
+        except (ClientError, TimeoutError) as error:
+            status, text = 0, f"{type(error).__name__}: {error}"
+        if status != 202:
+            self._play.surprises.append(f"reply to #{mark}: HTTP {status} {text[:200]}")
+
+    async def _post(self, conversation: str, body: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, str]:
+        """On a cluster, the queue may know of a conversation a moment before the process that serves the API does."""
+        ends = time.monotonic() + QUIET_S
+        while True:
+            url = f"{self._base}/{conversation}/commands"
+            async with self._session.post(url, json=body, headers=headers) as answer:
+                if answer.status != 404 or time.monotonic() > ends:
+                    return answer.status, await answer.text()
+            await asyncio.sleep(0.1)
 
     def _mark_of(self, talk: Talk) -> str:
         return f"re-{self._play.run_id}-{talk.number}"
 
-    def missing(self) -> int:
-        """Replies that nobody outside has got yet."""
-        return len(self._numbers) - len(self._play.replies_heard)
+    def missing(self) -> Counter[str]:
+        """Replies that nobody outside has got yet, by channel."""
+        talks = {talk.number: talk for talk in self._talks.values()}
+        return Counter(talk.door for talk in talks.values() if self._mark_of(talk) not in self._play.replies_heard)
 
     async def heard_by(self, talk: Talk) -> None:
         if talk.number not in self._numbers:
             return
         heard = self._play.hearing(self._mark_of(talk))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(heard.wait(), QUIET_S)
+        while not heard.is_set() and time.monotonic() < self._ledger.last_at + QUIET_S:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(heard.wait(), 1.0)
 
 
 @dataclass
@@ -362,6 +322,7 @@ class Result:
     behind: int
     seconds: float
     replies_wanted: int
+    replies_missing: Counter[str]
 
     @property
     def problems(self) -> list[str]:
@@ -369,9 +330,9 @@ class Result:
         found = [*self.play.surprises, *self.ledger.missing(self.wanted), *self.ledger.surplus(self.wanted)]
         if self.behind:
             found.append(f"{self.behind} records of the queues are not delivered to the sinks")
-        if len(self.play.replies_heard) < self.replies_wanted:
-            lacking = self.replies_wanted - len(self.play.replies_heard)
-            found.append(f"{lacking} of {self.replies_wanted} replies did not arrive")
+        if lacking := self.replies_missing:
+            where = ", ".join(f"{door} {count}" for door, count in sorted(lacking.items()))
+            found.append(f"{lacking.total()} of {self.replies_wanted} replies did not arrive: {where}")
         return found
 
     @property

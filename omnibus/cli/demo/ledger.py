@@ -39,6 +39,8 @@ class Ledger:
         self.waiting: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.deliveries: dict[str, str] = {}
         self.changed = asyncio.Event()
+        self.last_at = time.monotonic()
+        """When anything has come the last time."""
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -60,6 +62,7 @@ class Ledger:
         async for batch in self._bus.follow(topic, start):
             for record in batch:
                 self._take(topic, record)
+            self.last_at = time.monotonic()
             self.changed.set()
 
     def _take(self, topic: str, record: Record) -> None:

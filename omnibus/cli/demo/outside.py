@@ -28,12 +28,16 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def reply_server(port: int, heard: Heard) -> AsyncIterator[None]:
-    """Takes webhook replies at ``/replies`` and plays the Bot API at ``/bot<token>/<method>``."""
+    """Takes replies at ``/replies`` and events at ``/queues``; plays the Bot API at ``/bot<token>/<method>``."""
     ids = itertools.count(1_000_000)
 
     async def replies(request: web.Request) -> web.Response:
         body = await request.json()
         heard(str(body["content"].get("text", "")))
+        return web.Response()
+
+    async def queues(request: web.Request) -> web.Response:
+        await request.read()
         return web.Response()
 
     async def bot(request: web.Request) -> web.Response:
@@ -52,6 +56,7 @@ async def reply_server(port: int, heard: Heard) -> AsyncIterator[None]:
 
     app = web.Application()
     app.router.add_post("/replies", replies)
+    app.router.add_post("/queues", queues)
     app.router.add_post("/bot{token}/{method}", bot)
     app.router.add_get("/file/bot{token}/{path:.+}", file)
     runner = web.AppRunner(app, access_log=None)
