@@ -73,7 +73,14 @@ class Connection:
         """
         self.selected = None
         self._protocol.news.clear()
-        asked = _resync(since) if since is not None and self._resyncs else ""
+        if since is not None and self._resyncs:
+            try:
+                return await self._selected(folder, _resync(since))
+            except Declined:
+                self._resyncs = False  # it offers what it does not do; whether there is such a folder is asked below
+        return await self._selected(folder)
+
+    async def _selected(self, folder: str, asked: str = "") -> Selected:
         lines = await self._lines(self._protocol.select(mailbox_name(folder) + asked))
         self.selected = folder
         return _numbered(lines)

@@ -21,11 +21,12 @@ Make = Callable[..., bytes]
 class Relay:
     """Passes everything on; `commands` are the receiver's lines since the last `forget`."""
 
-    def __init__(self, server_port: int, *, resyncs: bool) -> None:
+    def __init__(self, server_port: int, *, resyncs: bool, refuses: bool = False) -> None:
         self.commands: list[str] = []
         self.passing: set[asyncio.Task[None]] = set()
         self.port = 0
         self._server_port = server_port
+        self._refuses = refuses
         self.resyncs = resyncs
         self._hidden = () if resyncs else (b" QRESYNC", b" CONDSTORE")
 
@@ -41,7 +42,7 @@ class Relay:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port, limit=2**24)
         both = [
-            asyncio.create_task(self._up(reader, server_writer)),
+            asyncio.create_task(self._up(reader, server_writer, writer)),
             asyncio.create_task(self._down(server_reader, writer)),
         ]
         try:
@@ -54,10 +55,13 @@ class Relay:
                 side.close()
                 await asyncio.gather(side.wait_closed(), return_exceptions=True)
 
-    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, back: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             self.commands.append(line.decode().strip())
-            writer.write(line)
+            if self._refuses and b"(QRESYNC (" in line:
+                back.write(line.split()[0] + b" BAD Unknown parameter\r\n")
+            else:
+                writer.write(line)
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
@@ -172,3 +176,17 @@ async def test_nothing_new_is_known_without_asking(reader: Any, relay: Any, dove
         pass
     assert relay.said("SELECT")
     assert not relay.said("SEARCH")
+
+
+async def test_a_server_that_offers_more_than_it_does_is_read_all_the_same(
+    reader: Any, dovecot: Any, make_mail: Make
+) -> None:
+    async with relaying(Relay(dovecot.port, resyncs=True, refuses=True)) as relay:
+        async with reader.reading(port=relay.port) as log:
+            await asyncio.to_thread(dovecot.put, make_mail(1))
+            await log.until(lambda log: log.subjects == ["1"])
+        await asyncio.to_thread(dovecot.put, make_mail(2))
+
+        async with reader.reading(port=relay.port) as log:
+            assert log.subjects == ["1", "2"]
+        assert relay.said("(QRESYNC (")
