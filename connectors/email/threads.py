@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable
 
@@ -28,7 +29,10 @@ _THREAD_INDEX_ROOT = 22
 
 
 def links_of(mail: Mail, recipients: Iterable[str]) -> tuple[str, ...]:
-    """`c:` our own tokens, `m:` Message-IDs it answers (newest first), `t:` the root of its Thread-Index."""
+    """`c:` our own tokens, `m:` Message-IDs it answers (newest first), `t:` the root of its Thread-Index, `d:` itself.
+
+    The last leads to a copy of it that was changed on another way here, by a list or a gateway.
+    """
     answered = list(dict.fromkeys([*mail.in_reply_to[:10], *reversed(mail.references)]))
     if len(answered) > MAX_LINKS:
         answered = [*answered[: MAX_LINKS - 5], *answered[-5:]]
@@ -37,14 +41,22 @@ def links_of(mail: Mail, recipients: Iterable[str]) -> tuple[str, ...]:
     links = [f"c:{token}" for token in tokens if token is not None]
     links += [f"c:{found[1]}" for found in ours if found is not None]
     links += [f"m:{native_id}" for native_id in answered]
-    links += thread_index_of(mail)
+    links += [*thread_index_of(mail), *_itself(mail)]
     return tuple(dict.fromkeys(links))
 
 
 def names_of(mail: Mail) -> tuple[str, ...]:
     """What later mails will call this one."""
     own = [f"m:{mail.message_id}"] if mail.message_id else []
-    return (*own, *thread_index_of(mail))
+    return (*own, *thread_index_of(mail), *_itself(mail))
+
+
+def _itself(mail: Mail) -> list[str]:
+    """What copies of a mail share whatever was done to their words, and what no stranger's mail has."""
+    if mail.message_id is None or mail.sender is None or mail.date is None:
+        return []
+    said = "\0".join((mail.message_id, mail.sender.normalized, mail.date.isoformat()))
+    return [f"d:{hashlib.blake2b(said.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"]
 
 
 def thread_index_of(mail: Mail) -> list[str]:
