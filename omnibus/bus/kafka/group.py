@@ -28,7 +28,7 @@ from omnibus.stage.store.local import LocalStore
 
 log = structlog.get_logger(__name__)
 _FENCED_PAUSE_S = 0.5
-_ANSWERS_PER_COMMIT = 4
+_ANSWERS_PER_COMMIT = 8
 _CANCEL_AGAIN_S = 0.2
 _LAST_WORD_S = 1.5
 """Of a drain's time, kept for leaving the group and closing."""

@@ -7,7 +7,7 @@ import time
 _LOOK_S = 0.25
 _BUSY, _EASY = 0.75, 0.5
 _LONGER, _SHORTER = 1.4, 0.8
-_COMMITS_PER_PAUSE = 3.0
+_COMMITS_PER_PAUSE = 1.5
 _SMOOTH = 0.1
 
 

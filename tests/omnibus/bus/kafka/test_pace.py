@@ -22,7 +22,7 @@ def test_commits_become_rarer_when_they_take_long_because_others_are_busy() -> N
     pace = Pace((5.0, 250.0))
     for _ in range(50):
         pace.took(0.04)
-    assert 0.1 < pace.interval_s <= 0.12
+    assert 0.05 < pace.interval_s <= 0.06
     for _ in range(100):
         pace.took(0.5)
     assert pace.interval_s == 0.25
