@@ -64,7 +64,7 @@ class Installation:
 
     async def until(self, topic: str, wanted: Callable[[list[Event]], bool]) -> list[Event]:
         """Everything on a topic, once it is as wanted."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 events = await self.on(topic)
                 if wanted(events):
