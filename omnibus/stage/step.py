@@ -43,13 +43,14 @@ class Backing(Protocol):
 
 
 class StepResult(msgspec.Struct):
-    """What a step wants committed. `delta` maps state keys to values; None deletes."""
+    """What a step wants committed. `delta` maps state keys to values (None deletes); `records_s` went into records."""
 
     outs: list[Out]
     delta: dict[bytes, bytes | None]
     blobs: dict[str, bytes | Chunks]
     processed: int
     dead: list[Out]
+    records_s: float = 0.0
 
 
 def prefix_end(prefix: bytes) -> bytes:
@@ -332,6 +333,7 @@ def run_step(
     commits it.
     """
     fired = _fire(stage, context, due, timers_s)
+    began = time.perf_counter()
     for record in records:
         context.mark()
         try:
@@ -339,6 +341,7 @@ def run_step(
         except Exception as error:
             context.undo()
             context.dead_letter(record, error)
+    records_s = time.perf_counter() - began
     dead = [dead_letter(dead_letters, spec.name, record, error) for record, error in context.dead]
     return StepResult(
         outs=context.outs + dead,
@@ -346,6 +349,7 @@ def run_step(
         blobs=context.blobs,
         processed=len(records) + fired,
         dead=dead,
+        records_s=records_s,
     )
 
 

@@ -172,8 +172,7 @@ class StageRunner(GroupRunner[StageTask]):
             context = StepContext(
                 task.id, self._spec, task.backing, now_ms, self._tables, bodies, check=self._core.catalog.check
             )
-            # With input waiting, timers have half of the burst: after an outage neither starves the other.
-            share_s = self._core.limits.burst_ms / (2_000 if step.records else 1_000)
+            share_s = self._share_of_timers_s(len(step.records))
             step.result = run_step(
                 task.stage, self._spec, context, step.records, due, self._core.dead_letters, timers_s=share_s
             )
@@ -182,10 +181,16 @@ class StageRunner(GroupRunner[StageTask]):
         except Exception as error:
             self._failed(task, error)
             return False
-        calls = max(1, step.result.processed)
-        cost_us = (time.perf_counter() - began) * 1e6 / calls
-        self._us_per_record += 0.2 * (cost_us - self._us_per_record)
+        if count := len(step.records):
+            alone = step.result.processed == count
+            cost_us = (time.perf_counter() - began if alone else step.result.records_s) * 1e6 / count
+            self._us_per_record += 0.2 * (cost_us - self._us_per_record)
         return True
+
+    def _share_of_timers_s(self, records: int) -> float:
+        """What the records in hand leave of the burst, half of it at the least: after an outage neither starves."""
+        burst_s = self._core.limits.burst_ms / 1000
+        return max(burst_s / 2, burst_s - records * self._us_per_record / 1e6)
 
     def _due(self, task: StageTask, now_ms: int) -> Iterable[Timer]:
         if task.next_due is None or task.next_due > now_ms:
