@@ -82,8 +82,9 @@ class MessageReacted(Model, frozen=True, kw_only=True):
 class MessageDelivery(Model, frozen=True, kw_only=True):
     """How far a message has come. `message_id` is absent while only the provider's id is known.
 
-    With `up_to` and neither id it is a report on everything sent until then. `attributes` are what else the provider
-    reports of the message (what it cost ...).
+    The status `received` is of a message to us: a copy of it reached another of our addresses (`recipient`), and is no
+    message of its own. With `up_to` and neither id it is a report on everything sent until then. `attributes` are what
+    else the provider reports of the message (what it cost ...).
     """
 
     conversation_id: Id

@@ -75,12 +75,12 @@ def run(cases: Iterable[Case], checkers: dict[str, Checker]) -> Tally:
         checker = checkers.get(case.kind)
         if checker is None:
             continue
-        began = time.perf_counter()
+        began = time.thread_time()
         try:
             checks = list(checker(case))
         except Exception as error:  # a mail that breaks the reader is the very thing a run looks for: it is listed
             tally.exceptions.append((case.id, f"{type(error).__name__}: {error}"))
             continue
-        tally.seconds.append(time.perf_counter() - began)
+        tally.seconds.append(time.thread_time() - began)
         tally.add(case, checks)
     return tally
