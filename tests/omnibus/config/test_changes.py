@@ -14,7 +14,9 @@ channels: {site: {type: webhook, reply_secret: abcdefghijklmnop}}
 queues: {general: {}}
 automations: {ack: {type: acknowledge}}
 routes: [{name: all, to: "queue:general"}]
-sinks: {all: {type: jsonl, folder: ./out, from: ["queue:*"]}, one: {type: jsonl, folder: ./one, from: ["queue:general"]}}
+sinks:
+  all: {type: jsonl, folder: ./out, from: ["queue:*"]}
+  one: {type: jsonl, folder: ./one, from: ["queue:general"]}
 """
 
 
