@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
+from io import BytesIO
 from typing import Any
 
 import msgspec
@@ -50,6 +51,19 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | None = None
 
 
+class Literal:
+    """Bytes that a server sends as they are: written as they come, and given away without a copy."""
+
+    def __init__(self) -> None:
+        self._data = BytesIO()
+
+    def write(self, piece: bytes) -> None:
+        self._data.write(piece)
+
+    def data(self) -> bytes:
+        return self._data.getvalue()
+
+
 def selected(lines: Sequence[bytes]) -> Selected | None:
     """The answer to SELECT or STATUS; None when the server does not number its mails."""
     text = b" ".join(lines)
@@ -85,7 +99,7 @@ def mails(lines: Sequence[Any], *, header: bool) -> list[Listed]:
     found: list[Listed] = []
     text, literal = b"", None
     for line in [*lines, b"0 FETCH ("]:
-        if isinstance(line, bytearray):
+        if isinstance(line, Literal):
             literal = line
         elif _FETCH.match(line):
             uid = _UID.search(text)
@@ -97,9 +111,9 @@ def mails(lines: Sequence[Any], *, header: bool) -> list[Listed]:
     return found
 
 
-def _listed(uid: int, text: bytes, literal: bytearray | None, *, header: bool) -> Listed:
+def _listed(uid: int, text: bytes, literal: Literal | None, *, header: bool) -> Listed:
     size, date = _SIZE.search(text), _DATE.search(text)
-    data = bytes(literal) if literal is not None else None
+    data = literal.data() if literal is not None else None
     return Listed(
         uid=uid,
         size=int(size.group(1)) if size else 0,

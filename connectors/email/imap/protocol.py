@@ -15,6 +15,7 @@ from typing import Any
 
 from aioimaplib import aioimaplib as library
 
+from connectors.email.imap.answers import Literal
 from connectors.email.imap.failures import Lost
 
 MAX_LINE = 16 * 1024 * 1024
@@ -49,7 +50,7 @@ class Protocol(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the librar
         self._max_literal = max_literal
         self._buffer = bytearray()
         self._scanned = 0
-        self._pieces: list[bytes | bytearray] = []
+        self._pieces: list[bytes | Literal] = []
         self._left = 0
 
     def data_received(self, data: bytes) -> None:
@@ -102,21 +103,21 @@ class Protocol(library.IMAP4ClientProtocol):  # type: ignore[misc]  # the librar
             self.fail("a literal larger than asked for")
             return
         self._left = size
-        self._pieces.append(bytearray())
+        self._pieces.append(Literal())
 
     def _take_literal(self) -> None:
         piece = self._buffer[: self._left]
         del self._buffer[: len(piece)]
         self._left -= len(piece)
         literal = self._pieces[-1]
-        assert isinstance(literal, bytearray)
-        literal += piece
+        assert isinstance(literal, Literal), "a literal has begun"
+        literal.write(bytes(piece))
 
-    def _hand_over(self, pieces: list[bytes | bytearray]) -> None:
+    def _hand_over(self, pieces: list[bytes | Literal]) -> None:
         """An answer with literals belongs to the FETCH under way; nothing else we ask is answered with any."""
         command = self.pending_async_commands.get("FETCH")
-        first = bytes(pieces[0])
-        if command is not None and _FETCH.match(first):
+        first = pieces[0]
+        if command is not None and isinstance(first, bytes) and _FETCH.match(first):
             for piece in (first.removeprefix(b"* "), *pieces[1:]):
                 command.append_to_resp(piece)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.email.imap.answers import mails, selected
+from connectors.email.imap.answers import Literal, mails, selected
 from connectors.email.imap.uids import Range, less, ranges_of, uids_in, union, without
 
 OPENED = [b"OK [UIDVALIDITY 7] ok", b"OK [UIDNEXT 20] next", b"OK [HIGHESTMODSEQ 90] highest"]
@@ -42,9 +42,11 @@ def test_numbers_that_no_mail_can_have_are_not_believed(line: bytes) -> None:
 
 
 def test_flags_told_beside_an_answer_are_no_mails() -> None:
+    literal = Literal()
+    literal.write(b"abc")
     lines = [
         b"1 FETCH (UID 4 RFC822.SIZE 3 BODY[] {3}",
-        bytearray(b"abc"),
+        literal,
         b")",
         b"2 FETCH (UID 4 FLAGS (\\Seen) MODSEQ (12))",
         b"3 FETCH (UID 5 FLAGS ())",
