@@ -64,7 +64,11 @@ def spec(topics: Topics) -> StageSpec:
     return StageSpec(
         name="router",
         inputs=(topics.events, topics.commands, topics.outcomes),
-        stores=(StoreSpec(name=CONVERSATIONS), StoreSpec(name=SEEN, ttl_s=SEEN_FOR_S), StoreSpec(name=board.LOAD)),
+        stores=(
+            StoreSpec(name=CONVERSATIONS, of_timers=True),
+            StoreSpec(name=SEEN, ttl_s=SEEN_FOR_S),
+            StoreSpec(name=board.LOAD),
+        ),
         tables=(topics.routing,),
         commit_interval_ms=20,
     )

@@ -97,10 +97,14 @@ class TopicSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoreSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A keyed store of a stage. With `ttl_s`, entries not written for that many seconds are swept away lazily."""
+    """A keyed store of a stage. With `ttl_s`, entries not written for that many seconds are swept away lazily.
+
+    With `of_timers` its keys are those of the timers: the entries of timers that are due may be read together.
+    """
 
     name: str
     ttl_s: int | None = None
+    of_timers: bool = False
 
 
 class StageSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,15 +82,31 @@ def _timer_of(entry: bytes, payload: bytes) -> Timer:
     return Timer(entry[10 : 10 + size].decode(), entry[10 + size :], int.from_bytes(entry[1:9], "big"), payload)
 
 
-def due_timers(backing: Backing, now_ms: int, limit: int = _TIMERS_PER_STEP) -> Iterator[Timer]:
-    """The timers due at `now_ms`, in due order, at most `limit`; looked for as they are asked for."""
+def due_timers(
+    backing: Backing,
+    now_ms: int,
+    limit: int = _TIMERS_PER_STEP,
+    ahead: Callable[[Sequence[Timer]], None] | None = None,
+) -> Iterator[Timer]:
+    """The timers due at `now_ms`, in due order, at most `limit`; looked for as they are asked for.
+
+    `ahead` is told some before they come, for a backing that can read what they will ask for together.
+    """
     start, end = _DUE, _DUE + (now_ms + 1).to_bytes(8, "big")
     while limit > 0:
         found = backing.scan(start, end, min(limit, _TIMERS_AT_ONCE))
-        for entry, payload in found:
-            yield _timer_of(entry, payload)
+        timers = [_timer_of(entry, payload) for entry, payload in found]
+        if ahead is not None:
+            ahead(timers)
+        yield from timers
         limit = limit - len(found) if len(found) == _TIMERS_AT_ONCE else 0
         start = found[-1][0] + b"\x00" if found else end
+
+
+def entries_of(spec: StageSpec, timers: Sequence[Timer]) -> list[bytes]:
+    """The state keys that these timers will probably ask for."""
+    prefixes = [bytes([_FIRST_STORE + index]) for index, store in enumerate(spec.stores) if store.of_timers]
+    return [prefix + timer.key for prefix in prefixes for timer in timers]
 
 
 def next_due_ms(backing: Backing) -> int | None:

@@ -13,6 +13,8 @@ from omnibus.bus.embedded.schema import MAX_PARTITIONS, PARTITION_MASK, connect_
 from omnibus.bus.embedded.txn import offset_of
 from omnibus.bus.port import Headers, Record, TopicSpec
 
+_AT_ONCE = 64
+_STATE_OF = f"SELECT k, v FROM st WHERE task=? AND k IN ({','.join('?' * _AT_ONCE)})"  # noqa: S608  # marks only
 _decode_headers = msgspec.msgpack.Decoder(Headers).decode
 _decode_names = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 _decode_offsets = msgspec.msgpack.Decoder(tuple[int, ...]).decode
@@ -164,6 +166,15 @@ class Reader:
     def state_get(self, task: int, key: bytes) -> bytes | None:
         row = self._one("SELECT v FROM st WHERE task=? AND k=?", (task, key))
         return None if row is None else row[0]
+
+    def state_of(self, task: int, keys: list[bytes]) -> list[tuple[bytes, bytes]]:
+        """The entries there are of these keys."""
+        found: list[tuple[bytes, bytes]] = []
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            # Filled up with the last one: one text of the statement for any number of keys.
+            found += self._pairs(_STATE_OF, (task, *some, *some[-1:] * (_AT_ONCE - len(some))))
+        return found
 
     def state_scan(self, task: int, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         return self._pairs(

@@ -25,7 +25,7 @@ from omnibus.bus.port import ReadTable, Record, StageSpec, TaskHealth, TaskId
 from omnibus.chunks import Chunks
 from omnibus.errors import Fenced, Misconfigured
 from omnibus.stage.contract import Stage, Timer
-from omnibus.stage.step import DATAREF, StepContext, StepResult, datarefs, due_timers, next_due_ms, run_step
+from omnibus.stage.step import DATAREF, StepContext, StepResult, datarefs, due_timers, entries_of, next_due_ms, run_step
 
 log = structlog.get_logger(__name__)
 _FIRST_GUESS_US = 500.0
@@ -195,7 +195,9 @@ class StageRunner(GroupRunner[StageTask]):
     def _due(self, task: StageTask, now_ms: int) -> Iterable[Timer]:
         if task.next_due is None or task.next_due > now_ms:
             return ()
-        return due_timers(task.backing, now_ms)
+        return due_timers(
+            task.backing, now_ms, ahead=lambda some: task.backing.read_ahead(entries_of(self._spec, some))
+        )
 
     def _sweep(self, task: StageTask, delta: dict[bytes, bytes | None], now_ms: int) -> None:
         if time.monotonic() < task.sweep_at:

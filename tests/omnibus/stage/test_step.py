@@ -19,6 +19,7 @@ from omnibus.stage.step import (
     Sweeper,
     datarefs,
     due_timers,
+    entries_of,
     next_due_ms,
     prefix_end,
     run_step,
@@ -189,6 +190,24 @@ def test_timers_leave_time_to_the_input_and_what_did_not_fire_stays_set() -> Non
     assert fired == [b"a", b"b", b"c"]
     assert seen == [b"v", b"v", b"v"]
     assert dict(backing) == {}
+
+
+def test_what_timers_will_ask_for_is_told_before_they_come() -> None:
+    spec = StageSpec(name="s", inputs=("in",), stores=(StoreSpec(name="a"), StoreSpec(name="b", of_timers=True)))
+    backing = Memory()
+    context = StepContext(TaskId("s", 0), spec, backing, 1_000_000, {}, {})
+    for number in range(100):
+        context.timer_set("t", b"%03d" % number, 1_000_100)
+        context.store("b").put(b"%03d" % number, b"v")
+    backing.commit(context.overlay.delta)
+    told: list[bytes] = []
+
+    due = due_timers(backing, 1_000_200, ahead=lambda some: told.extend(entries_of(spec, some)))
+    assert next(due).key == b"000"
+    assert len(told) < 100
+    assert len(list(due)) == 99
+    assert all(backing[key] == b"v" for key in told)
+    assert len(told) == 100
 
 
 def test_a_timer_that_sets_itself_in_the_past_does_not_hold_up_the_step() -> None:
