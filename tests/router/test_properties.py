@@ -42,6 +42,7 @@ PLAN = Plan(
                 targets=(
                     RuleTarget(queue="leads", timeout_ms=MINUTE // 2),
                     RuleTarget(queue="billing", timeout_ms=MINUTE // 2, unless="queue.load['billing'] > 3"),
+                    RuleTarget(automation="faq", timeout_ms=MINUTE // 4),
                     RuleTarget(queue="general"),
                 ),
             ),
