@@ -45,3 +45,17 @@ def test_the_demo_cleans_up_after_itself(tmp_path: Path) -> None:
     """It leaves the secrets of the built-in configuration, which the next `omnibus up` here uses."""
     asyncio.run(demo(tmp_path, "--count", "3"))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] in ([], ["secrets.json"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--bus", "kafka://127.0.0.1:9092", "--running"), "--bus is for the instance that the demo starts"),
+        (("--workers", "2"), "--workers needs --bus"),
+    ],
+)
+async def test_what_does_not_go_together_is_a_sentence(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    """On a cluster it plays in `make demo-kafka`."""
+    code, _, err = await demo(tmp_path, *arguments)
+    assert code == 2
+    assert said in err
