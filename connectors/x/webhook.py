@@ -54,12 +54,16 @@ def verify(request: Request, settings: XSettings) -> Verdict:
 
 
 def challenge(request: Request, settings: XSettings) -> Answer | None:
-    """The challenge-response check, made with the same secret: X asks at the registration, and every hour."""
+    """The challenge-response check, made with the same secret: X asks at the registration, and every hour.
+
+    Our answer is the signature of whatever was asked, and anybody may ask. What could be the body of a request is
+    therefore not signed: all of them are JSON objects, and a challenge of X never is one.
+    """
     token = request.param("crc_token")
     if request.method != "GET" or token is None:
         return None
     secret = settings.client_secret or settings.app_secret
-    if secret is None or len(token) > MAX_CRC_TOKEN:
+    if secret is None or len(token) > MAX_CRC_TOKEN or "{" in token:
         raise Unverified("not a challenge of X")
     signature = base64.b64encode(digest(secret, token.encode("utf-8", "replace"))).decode()
     body = msgspec.json.encode({"response_token": f"{PREFIX}{signature}"})

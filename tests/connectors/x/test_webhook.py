@@ -52,15 +52,14 @@ def test_an_app_of_oauth2_takes_no_older_signature(signed: Signed, dm: Made) -> 
         verify(request(body, headers), settings(client_secret="client"))
 
 
-def test_a_challenge_that_is_none_of_x_is_refused() -> None:
-    asked = Request(
-        method="GET",
-        path="/in/x",
-        received_at=datetime(2026, 1, 5, tzinfo=UTC),
-        query=(("crc_token", "x" * (MAX_CRC_TOKEN + 1)),),
+@pytest.mark.parametrize("asked", ["x" * (MAX_CRC_TOKEN + 1), '{"for_user_id":"11"}', ' {"data":{}}'])
+def test_a_challenge_that_is_none_of_x_is_refused(asked: str) -> None:
+    """Anybody may ask, and the answer is a signature: of what could be a request, nobody gets one."""
+    request = Request(
+        method="GET", path="/in/x", received_at=datetime(2026, 1, 5, tzinfo=UTC), query=(("crc_token", asked),)
     )
     with pytest.raises(Unverified):
-        challenge(asked, settings(client_secret="client"))
+        challenge(request, settings(client_secret="client"))
 
 
 @pytest.mark.parametrize(
@@ -113,6 +112,8 @@ async def test_x_asks_and_is_answered_through_the_front_door(tmp_path: Path) -> 
     async with open_door(tmp_path, accounts) as door, aiohttp.ClientSession() as client:
         async with client.get(f"{door.url}/in/x", params={"crc_token": "challenge"}) as answer:
             given = (answer.status, answer.content_type, await answer.json())
+        async with client.get(f"{door.url}/in/x", params={"crc_token": '{"for_user_id":"11"}'}) as answer:
+            assert answer.status == 401
         async with client.get(f"{door.url}/in/x") as answer:
             assert answer.status == 405
     expected = base64.b64encode(hmac.new(b"client", b"challenge", hashlib.sha256).digest()).decode()
