@@ -15,7 +15,7 @@ from connectors._ingress.request import Masks, Proxies, raw_event_of, request_of
 from connectors._ingress.sharing import Sharing
 from connectors._ingress.tools import AccountTools
 from omnibus.channel.declaration import Account
-from omnibus.channel.receive import Answer, Request, Unacceptable, Unverified, Webhook
+from omnibus.channel.receive import Answer, NotSignedYet, Request, Unacceptable, Unverified, Webhook
 from omnibus.errors import Overloaded, PublishRejected, PublishUnknown, TryAgain
 from omnibus.telemetry import metrics
 
@@ -56,6 +56,8 @@ class Endpoint:
                 body = await read_body(http, share, self._limits)
                 request = request_of(http, body, self._proxies, self._tools.account.public_url)
                 return await self._answer(request)
+        except NotSignedYet as error:
+            return self._refused("unverified", str(error), answers.overloaded(self._limits.retry_after))
         except Unverified as error:
             return self._refused("unverified", str(error), answers.unverified())
         except Unacceptable as error:

@@ -28,8 +28,10 @@ CHANNEL = Channel(
         supports=frozenset({"reaction", "reply_to", "read_receipt", "delivery_receipt", "templates"}),
         outbound_first=True,
         identity_scope="global",
-        # https://developer.vonage.com/messaging/sms/guides/inbound-sms: repeated for the next 24 hours
-        provider_retry=ProviderRetry(max_age=timedelta(hours=24), ack_deadline_ms=3_000),
+        # Repeated for 24 hours, but only after no answer, 429 or 5xx; an answer may take 15 seconds:
+        # https://api.support.vonage.com/hc/en-us/articles/360028543292
+        # https://api.support.vonage.com/hc/en-us/articles/226572227
+        provider_retry=ProviderRetry(max_age=timedelta(hours=24), ack_deadline_ms=15_000),
         ids="stable",
     ),
     emits=frozenset({Message, Delivery, Reaction}),

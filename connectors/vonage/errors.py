@@ -40,7 +40,7 @@ MESSAGES: Mapping[str, str] = {  # https://developer.vonage.com/api-errors/messa
     "1280": "DELIVERY_REJECTED_DUE_TO_POLICY",
     "1290": "RECIPIENT_NOT_REACHABLE",  # their credit is used up
     "1300": "RECIPIENT_NOT_REACHABLE",  # not a user of that channel
-    "1310": "MEDIA_TYPE_UNSUPPORTED",
+    "1310": "RECIPIENT_NOT_REACHABLE",  # their device cannot take the message
     "1330": "CHANNEL_FAILURE",
     "1331": "CHANNEL_FAILURE",
     "1340": "OUTSIDE_ALLOWED_SENDING_WINDOW",

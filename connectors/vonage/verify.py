@@ -7,6 +7,9 @@ SMS API: a parameter ``sig`` over all the others, where Vonage's support has swi
 https://developer.vonage.com/en/getting-started/concepts/signing-messages
 
 Both hold a time. A request that we could not take is repeated for 24 hours, so that is how old it may be.
+
+After a fault of its own, Vonage may send a message without the token. It is sent again, with the token, when we answer
+5xx, and never when we answer 401. https://developer.nexmo.com/cn/messages/concepts/signed-webhooks
 """
 
 from __future__ import annotations
@@ -25,12 +28,13 @@ from connectors._shared import signatures
 from connectors._shared.bodies import json_of
 from connectors._shared.sms.fields import Pairs, first_of, pairs_of, plain_fields
 from connectors.vonage.settings import VonageSettings
-from omnibus.channel.receive import Request, Unverified, Verdict
+from omnibus.channel.receive import NotSignedYet, Request, Unverified, Verdict
 from omnibus.config.fields import Secret
 from omnibus.errors import InvalidPayload
 
 MAX_TOKEN_CHARS = 8_192
 SIGNATURE = "sig"
+_OF_MESSAGES_API = b'"message_uuid"'
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}")
 _HMACS: Mapping[str, Any] = {"md5": md5, "sha1": sha1, "sha256": sha256, "sha512": sha512}
 
@@ -48,11 +52,13 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 def verify(request: Request, settings: VonageSettings) -> Verdict:
-    """Raises Unverified unless the account's secret signed this very request."""
+    """Raises Unverified unless the account's secret signed this very request, NotSignedYet where it has no token."""
     authorization = request.header("authorization")
     if authorization is not None:
         _check_token(authorization, request, settings)
         return "jwt"
+    if _OF_MESSAGES_API in request.body:
+        raise NotSignedYet("the token of the Messages API is missing")
     if settings.sms_signature == "off":
         raise Unverified("the token is missing")
     fields = _fields(request)

@@ -40,6 +40,13 @@ class Unverified(OmnibusError):
     """The sender could not be proven: the ingress answers 401 and stores nothing. `why` must not quote secrets."""
 
 
+class NotSignedYet(Unverified):
+    """The provider sends the same once more, with its proof: the ingress answers 503 and stores nothing.
+
+    For providers that now and then leave out the proof, and take 401 for the end of it.
+    """
+
+
 class Unacceptable(OmnibusError):
     """The request can never be understood (no body, wrong method): the ingress answers 400 and stores nothing."""
 

@@ -12,6 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jwt
 import pytest
 from aiohttp import web
@@ -30,12 +31,14 @@ from omnibus.blobs import FolderBlobs
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
 from omnibus.channel.receive import Request, Unverified
+from omnibus.channel.registry import load_channel
 from omnibus.channel.send import SenderTools
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, Refused
 from omnibus.http import Http
 from omnibus.model.content import AttachmentRef
 from omnibus.model.raw import RawEvent
+from omnibus.testing.door import account_of, open_door
 
 SECRET = "invented-signature-secret-0123456789"
 AT = datetime(2026, 1, 6, 9, 0, tzinfo=UTC)
@@ -106,6 +109,22 @@ def test_no_message_of_the_messages_api_passes_as_one_of_the_sms_api() -> None:
     for how in ("unsigned", "sha256"):
         with pytest.raises(Unverified, match="token"):
             verify(request(None), settings(sms_signature=how))
+
+
+async def test_a_message_without_a_token_is_asked_for_again_and_a_wrong_token_is_not(tmp_path: Path) -> None:
+    account = account_of(load_channel("connectors.vonage"), settings(), "vonage")
+    async with open_door(tmp_path, {"vonage": account}) as door, aiohttp.ClientSession() as client:
+
+        async def send(**headers: str) -> int:
+            given = {"Content-Type": "application/json", **headers}
+            async with client.post(f"{door.url}/in/vonage", data=BODY, headers=given) as answer:
+                return answer.status
+
+        assert await send() == 503
+        assert await send(Authorization=f"Bearer {token(secret='another')}") == 401
+        signed = token(iat=int(clock.now().timestamp()))
+        assert await send(Authorization=f"Bearer {signed}") == 200
+        assert [raw.body for raw in await door.stored("vonage")] == [BODY]
 
 
 # --- signatures of the SMS API ----------------------------------------------------------------------
