@@ -35,7 +35,7 @@ WHATSAPP = Meaning(
     },
     refusals={
         (100, None): "CHANNEL_FAILURE",  # invalid parameter
-        (130_403, None): "DELIVERY_REJECTED_DUE_TO_POLICY",  # the business account is disabled for this person
+        (130_403, None): "NO_PERMISSION",  # the business itself has blocked this person: unblock them first
         (130_472, None): "DELIVERY_REJECTED_DUE_TO_POLICY",  # the person's number is part of an experiment
         (130_497, None): "DELIVERY_REJECTED_DUE_TO_POLICY",  # messaging this country is restricted
         (131_008, None): "CHANNEL_FAILURE",  # required parameter is missing
