@@ -11,6 +11,7 @@ from omnibus.model.entities import FailureReason
 
 FAILURES: Mapping[int, str] = {
     11200: "MEDIA_NOT_REACHABLE",  # Twilio could not fetch from the media address
+    11751: "MEDIA_TOO_LARGE",  # 5 MB for phones, 16 MB for WhatsApp
     12300: "MEDIA_TYPE_UNSUPPORTED",
     14107: "RATE_LIMITED",
     21211: "RECIPIENT_NOT_REACHABLE",  # not a phone number
@@ -18,6 +19,7 @@ FAILURES: Mapping[int, str] = {
     21266: "UNSUPPORTED_OPERATION",  # to and from are the same
     21408: "NO_PERMISSION",  # the region is switched off in the console
     21602: "UNSUPPORTED_OPERATION",  # nothing to say
+    21608: "NO_PERMISSION",  # trial accounts write to verified numbers only
     21610: "RECIPIENT_NOT_OPTED_IN",  # the person wrote STOP
     21611: "RATE_LIMITED",  # the sender's queue is full
     21612: "RECIPIENT_NOT_REACHABLE",  # no route between the two numbers
@@ -53,12 +55,14 @@ FAILURES: Mapping[int, str] = {
     63005: "UNSUPPORTED_OPERATION",  # the channel does not take this content
     63007: "CHANNEL_BAD_CONFIGURATION",  # no such sender on that channel
     63013: "DELIVERY_REJECTED_DUE_TO_POLICY",
+    63014: "RECIPIENT_NOT_OPTED_IN",  # the person has blocked us, or wants no more
     63016: "OUTSIDE_ALLOWED_SENDING_WINDOW",  # WhatsApp's 24 hours
     63018: "RATE_LIMITED",
     63019: "MEDIA_NOT_REACHABLE",
     63024: "RECIPIENT_NOT_REACHABLE",
     63027: "TEMPLATE_NOT_FOUND",
     63032: "DELIVERY_REJECTED_DUE_TO_POLICY",
+    63034: "MEDIA_TOO_LARGE",
     63049: "DELIVERY_REJECTED_DUE_TO_POLICY",
 }
 
