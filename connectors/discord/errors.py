@@ -24,6 +24,7 @@ PASSING = frozenset(
         40004,  # send messages has been temporarily disabled
         40006,  # this feature has been temporarily disabled
         40062,  # service resource is being rate limited
+        110001,  # application not yet available
         130000,  # API resource is currently overloaded
     }
 )
@@ -40,6 +41,7 @@ REFUSALS: Mapping[int, str] = {
     10003: "RECIPIENT_NOT_REACHABLE",  # unknown channel
     10008: "MEDIA_NOT_REACHABLE",  # unknown message
     20009: "DELIVERY_REJECTED_DUE_TO_POLICY",  # explicit content
+    30015: "UNSUPPORTED_OPERATION",  # more than ten attachments
     40005: "MEDIA_TOO_LARGE",  # request entity too large
     40007: "NO_PERMISSION",  # the user is banned
     40058: "UNSUPPORTED_OPERATION",  # cannot send a message in a forum channel
@@ -47,17 +49,24 @@ REFUSALS: Mapping[int, str] = {
     50006: "UNSUPPORTED_OPERATION",  # empty message
     50007: "RECIPIENT_NOT_REACHABLE",  # cannot send messages to this user
     50008: "UNSUPPORTED_OPERATION",  # non-text channel
+    50009: "NO_PERMISSION",  # the server's verification level is too high
     50013: "NO_PERMISSION",  # permissions missing
+    50024: "UNSUPPORTED_OPERATION",  # cannot be done in a channel of this kind
+    50033: "RECIPIENT_NOT_REACHABLE",  # invalid recipient
     50035: "UNSUPPORTED_OPERATION",  # invalid form body
     50045: "MEDIA_TOO_LARGE",  # file exceeds the maximum size
     50046: "MEDIA_TYPE_UNSUPPORTED",  # invalid file
     50083: "NO_PERMISSION",  # the thread is archived
-    50278: "RECIPIENT_NOT_REACHABLE",  # no mutual servers
+    50110: "MEDIA_TYPE_UNSUPPORTED",  # the file is invalid
+    50123: "MEDIA_TYPE_UNSUPPORTED",  # the type of the file is invalid
+    50146: "MEDIA_NOT_REACHABLE",  # uploaded file not found
+    50278: "RECIPIENT_NOT_REACHABLE",  # no mutual servers, https://github.com/discord/discord-api-docs/issues/8238
     160002: "NO_PERMISSION",  # cannot reply without reading the history
     160005: "NO_PERMISSION",  # the thread is locked
     200000: "DELIVERY_REJECTED_DUE_TO_POLICY",  # blocked by automatic moderation
     200001: "DELIVERY_REJECTED_DUE_TO_POLICY",  # title blocked by automatic moderation
     240000: "DELIVERY_REJECTED_DUE_TO_POLICY",  # blocked by harmful links filter
+    400001: "NO_PERMISSION",  # file uploads are limited for this server
 }
 
 FALLBACKS: Mapping[int, str] = {403: "NO_PERMISSION", 413: "MEDIA_TOO_LARGE"}
