@@ -65,6 +65,7 @@ REFUSALS: Mapping[str, str] = {
     "blocked_file_type": "MEDIA_TYPE_UNSUPPORTED",
     "slack_connect_blocked_file_type": "MEDIA_TYPE_UNSUPPORTED",
     "slack_connect_file_upload_sharing_blocked": "NO_PERMISSION",
+    "slack_connect_file_link_sharing_blocked": "NO_PERMISSION",
     "file_not_found": "MEDIA_NOT_REACHABLE",
     "file_deleted": "MEDIA_NOT_REACHABLE",
     "file_upload_size_restricted": "MEDIA_TOO_LARGE",
@@ -72,6 +73,7 @@ REFUSALS: Mapping[str, str] = {
     "msg_blocks_too_long": "UNSUPPORTED_OPERATION",
     "no_text": "UNSUPPORTED_OPERATION",
     "invalid_blocks": "UNSUPPORTED_OPERATION",
+    "invalid_blocks_format": "UNSUPPORTED_OPERATION",
 }
 
 _CODE = re.compile(r"[a-z0-9_]{1,60}")
