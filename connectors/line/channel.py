@@ -54,6 +54,7 @@ CHANNEL = Channel(
         outbound_first=True,
         identity_scope="business",
         # Wanted within two seconds; for how long redelivery goes on is not disclosed, so we assume little.
+        # https://developers.line.biz/en/docs/messaging-api/check-webhook-error-statistics
         # https://developers.line.biz/en/docs/messaging-api/receiving-messages/#webhook-redelivery
         provider_retry=ProviderRetry(max_age=timedelta(hours=1), ack_deadline_ms=2_000),
     ),

@@ -123,6 +123,7 @@ CHANNEL = Channel(
         supports=frozenset({"edit", "delete", "reaction", "reply_to", "group", "choices"}),
         identity_scope="global",
         # Unanswered updates are kept for 24 hours; the deadline is not documented, so we assume little.
+        # https://core.telegram.org/bots/api#getting-updates
         provider_retry=ProviderRetry(max_age=timedelta(hours=24), ack_deadline_ms=10_000),
         ids="stable",
     ),

@@ -55,7 +55,7 @@ CHANNEL = Channel(
         ),  # pictures above 1 MB and videos above 26 MB go as files
         supports=frozenset({"delivery_receipt", "read_receipt", "choices"}),
         identity_scope="account",
-        # https://developers.viber.com/docs/api/rest-bot-api/#re-try-logic; the deadline is not documented.
+        # For an hour, https://developers.viber.com/docs/faq/; the deadline is not documented.
         provider_retry=ProviderRetry(max_age=timedelta(hours=1), ack_deadline_ms=5_000),
     ),
     emits=frozenset({Message, Delivery}),
