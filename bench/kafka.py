@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvloop
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
@@ -48,7 +49,8 @@ from router.rules.ruleset import load_rules
 from router.stage import RouterStage
 from router.stage import spec as router_spec
 
-PARTITIONS = 12
+PARTITIONS = int(os.environ.get("OMNIBUS_BENCH_PARTITIONS", "12"))
+"""Of every topic. A transaction costs a broker most of all by the partitions it writes to."""
 TOPICS = Topics("bench")
 QUEUE = "general"
 THREADS = 500
@@ -349,19 +351,38 @@ async def measure(quick: bool) -> dict[str, Any]:
             found["restore"] = await restore(bus, 20_000 if quick else 200_000)
         found["normalizer"]["step_alone_us"] = normalizer_step.measure(2_000 if quick else 10_000)["us_per_message"]
         found["door_to_queue"] = await door_to_queue(addresses, folder, 100 if quick else 500, 5.0 if quick else 12.0)
+    found["door_to_queue_3_partitions"] = None if quick else await in_a_process("--latency", partitions=3)
     return found
+
+
+async def in_a_process(option: str, *, partitions: int) -> Any:
+    """What this benchmark prints with that option, for so many partitions."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.kafka", option, stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "OMNIBUS_BENCH_PARTITIONS": str(partitions)},
+    )  # fmt: skip
+    printed, _ = await process.communicate()
+    return json.loads(printed)
+
+
+async def latency_alone() -> dict[str, float]:
+    """Door to queue on a broker of its own."""
+    with cluster() as running, tempfile.TemporaryDirectory() as folder:
+        async with opened(running.addresses, f"{folder}/state"):
+            return await door_to_queue(running.addresses, folder, 500, 12.0)
 
 
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true")
+    options.add_argument("--latency", action="store_true", help="door to queue at 500 messages a second, nothing else")
     options.add_argument("--serve")
     options.add_argument("--folder", default="")
     given = options.parse_args()
     if given.serve:
-        asyncio.run(serve(given.serve.split(","), given.folder))
+        uvloop.run(serve(given.serve.split(","), given.folder))
         return
-    print(json.dumps(asyncio.run(measure(given.quick)), indent=1))
+    print(json.dumps(uvloop.run(latency_alone() if given.latency else measure(given.quick)), indent=1))
 
 
 if __name__ == "__main__":
