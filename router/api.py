@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 from omnibus import clock
 from omnibus.bus.port import Publisher, ReadTable
 from omnibus.config.fields import Secret
-from omnibus.errors import InvalidPayload, Overloaded, PublishRejected, PublishUnknown
+from omnibus.errors import InvalidPayload, OmnibusError, Overloaded, PublishRejected, PublishUnknown
 from omnibus.model import events, ids
 from omnibus.model.base import Model
 from omnibus.model.codec import Event, encode
@@ -28,6 +28,7 @@ MAX_LIMIT = 500
 MAX_SCANNED = 20_000
 """Conversations looked at for one list: a page of a busy installation, not a search engine."""
 _PAGE = 1_000
+_LOOK_AGAIN_S = 5.0
 _HEX = "0123456789abcdef"
 
 COMMANDS: Mapping[str, type[Model]] = {
@@ -70,9 +71,10 @@ class _Api:
 
     async def command(self, request: web.Request) -> web.Response:
         """``POST /conversations/{id}/commands``: 202 when the bus has it; how it ended is an event."""
-        conversation = self._find(request.match_info["id"])
-        if conversation is None:
-            return _error(404, "not_found", "there is no such conversation")
+        value = await self._snapshot(request.match_info["id"])
+        if isinstance(value, web.Response):
+            return value
+        conversation = _decode_conversation(value)
         if conversation.status == "closed":
             return _error(409, "closed", "the conversation is closed; the next message opens another")
         body = await _body(request)
@@ -111,11 +113,8 @@ class _Api:
 
     async def conversation(self, request: web.Request) -> web.Response:
         """``GET /conversations/{id}``: its latest snapshot."""
-        assert self._table is not None
-        value = self._table.get(_key(request.match_info["id"]))
-        if value is None:
-            return _error(404, "not_found", "there is no such conversation")
-        return web.Response(body=value, content_type="application/json")
+        value = await self._snapshot(request.match_info["id"])
+        return value if isinstance(value, web.Response) else web.Response(body=value, content_type="application/json")
 
     async def conversations(self, request: web.Request) -> web.Response:
         """``GET /conversations?queue=&status=&limit=``: the most recently active first."""
@@ -140,10 +139,22 @@ class _Api:
         body = b'{"conversations":[' + items + b'],"complete":' + complete + b"}"
         return web.Response(body=body, content_type="application/json")
 
-    def _find(self, conversation: str) -> Conversation | None:
+    async def _snapshot(self, conversation: str) -> bytes | web.Response:
+        """A conversation's latest snapshot, or the refusal.
+
+        On a cluster this process may learn of a conversation after the queue's reader did: before it denies that there
+        is one, it looks at everything that was published until now.
+        """
         assert self._table is not None
         value = self._table.get(_key(conversation))
-        return None if value is None else _decode_conversation(value)
+        if value is None:
+            try:
+                async with asyncio.timeout(_LOOK_AGAIN_S):
+                    table = await self._runtime.bus.global_table(self._runtime.topics.conversations)
+            except (TimeoutError, OmnibusError):
+                return _error(503, "unavailable", "the conversations cannot be read now", {"Retry-After": "1"})
+            value = table.get(_key(conversation))
+        return _error(404, "not_found", "there is no such conversation") if value is None else value
 
     def _pages(self) -> Iterator[list[tuple[bytes, Conversation]]]:
         """The table in pages. Ids are hashes, so that their first digits cut it into even parts."""

@@ -26,17 +26,16 @@ _BURST_S = 0.02
 
 
 class FollowedTable:
-    """A `ReadTable` that follows its topic. Loaded to the end seen at the start before it is handed out."""
+    """A `ReadTable` that follows its topic. Whoever asks for it gets it loaded to the end of that moment."""
 
     def __init__(self, core: Core, topic: str) -> None:
         self._core = core
         self._topic = topic
         self._fetcher = Fetcher(core.wire, f"table {topic}", core.limits)
         self._came = asyncio.Event()
-        self._loaded = asyncio.Event()
+        self._waiting: list[tuple[dict[int, int], asyncio.Future[None]]] = []
         self._sources: list[Source] = []
         self._store: LocalStore | None = None
-        self._ends: dict[int, int] = {}
         self._background: list[asyncio.Task[None]] = []
 
     def get(self, key: bytes) -> bytes | None:
@@ -61,11 +60,13 @@ class FollowedTable:
             if spec.kind != "table":
                 raise TopicMismatch(f"{self._topic} is a stream; a global table is read from a table topic")
             await self._begin(spec.partitions)
-        loading = asyncio.create_task(self._loaded.wait())
-        await asyncio.wait([loading, *self._background], return_when=asyncio.FIRST_COMPLETED)
+        ends = await self._core.wire.offsets([source.tp for source in self._sources], LATEST)
+        loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(({tp[1]: end for tp, end in ends.items()}, loaded))
+        self._came.set()
+        await asyncio.wait([loaded, *self._background], return_when=asyncio.FIRST_COMPLETED)
         for task in self._background:
             if task.done():
-                loading.cancel()
                 task.result()
 
     async def _begin(self, partitions: int) -> None:
@@ -74,7 +75,6 @@ class FollowedTable:
         ends = await self._core.wire.offsets(tps, LATEST)
         store = self._store = LocalStore(self._core.state_file(f"table.{self._topic}", 0))
         kept = self._kept(store, {tp[1]: (firsts[tp], ends[tp]) for tp in tps})
-        self._ends = {tp[1]: ends[tp] for tp in tps}
         self._sources = [
             Source(tp, kept.get(tp[1], firsts[tp]), self._core.limits.partition_bytes, self._came.set) for tp in tps
         ]
@@ -100,8 +100,7 @@ class FollowedTable:
         while True:
             self._came.clear()
             self._apply()
-            if not self._loaded.is_set() and all(s.consumed >= self._ends[s.tp[1]] for s in self._sources):
-                self._loaded.set()
+            self._tell_loaded()
             if any(source.ahead for source in self._sources):
                 await asyncio.sleep(0)
                 continue
@@ -110,6 +109,17 @@ class FollowedTable:
                     await self._came.wait()
             except TimeoutError:
                 pass
+
+    def _tell_loaded(self) -> None:
+        consumed = {source.tp[1]: source.consumed for source in self._sources}
+        waiting, self._waiting = self._waiting, []
+        for ends, loaded in waiting:
+            if loaded.done():
+                continue  # nobody waits any more
+            if all(consumed[partition] >= end for partition, end in ends.items()):
+                loaded.set_result(None)
+            else:
+                self._waiting.append((ends, loaded))
 
     def _apply(self) -> None:
         """What has come, for some milliseconds at most."""

@@ -286,14 +286,9 @@ class _Answers:
             self._play.surprises.append(f"reply to #{mark}: HTTP {status} {text[:200]}")
 
     async def _post(self, conversation: str, body: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, str]:
-        """On a cluster, the queue may know of a conversation a moment before the process that serves the API does."""
-        ends = time.monotonic() + QUIET_S
-        while True:
-            url = f"{self._base}/{conversation}/commands"
-            async with self._session.post(url, json=body, headers=headers) as answer:
-                if answer.status != 404 or time.monotonic() > ends:
-                    return answer.status, await answer.text()
-            await asyncio.sleep(0.1)
+        url = f"{self._base}/{conversation}/commands"
+        async with self._session.post(url, json=body, headers=headers) as answer:
+            return answer.status, await answer.text()
 
     def _mark_of(self, talk: Talk) -> str:
         return f"re-{self._play.run_id}-{talk.number}"

@@ -113,6 +113,15 @@ async def test_topics_are_made_once_and_never_change_their_partitions(bus: Bus) 
     assert {spec.name: spec.partitions for spec in await bus.topics()}["test.in"] == 4
 
 
+async def test_a_global_table_that_is_asked_for_has_what_was_published_before(bus: Bus, engine: Engine) -> None:
+    """Every time, not only the first: who was told of a record elsewhere finds it."""
+    elsewhere, publisher = await engine.open(), bus.publisher("p")
+    for n in range(20):
+        await publisher.publish([Out("test.table", b"k%d" % n, b"%d" % n)])
+        table = await elsewhere.global_table("test.table")
+        assert table.get(b"k%d" % n) == b"%d" % n
+
+
 async def test_versions_in_a_global_table_only_grow(bus: Bus, engine: Engine) -> None:
     """Invariant 18, seen from another member while one writes."""
     publisher, elsewhere = bus.publisher("p"), await engine.open()
