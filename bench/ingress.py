@@ -42,7 +42,15 @@ async def _serve(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     settings = WebhookSettings(verify="token", webhook_secret=Secret(TOKEN))
     async with open_door(folder, {"site": account_of(CHANNEL, settings, "site")}) as door:
         before = _cpu()
-        command = [sys.executable, __file__, "--client", door.url, "--connections", str(options.connections)]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.ingress",
+            "--client",
+            door.url,
+            "--connections",
+            str(options.connections),
+        ]
         client = await asyncio.create_subprocess_exec(
             *command, "--seconds", str(options.seconds), stdout=subprocess.PIPE
         )
