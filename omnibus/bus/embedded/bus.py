@@ -59,7 +59,7 @@ class EmbeddedBus:
         sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_S))
         self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         waker = Waker()
-        writer = await Writer.start(self._path / FILE, waker.records_came)
+        writer = await Writer.start(self._path / FILE, waker.committed)
         try:
             reader = Reader(self._path / FILE)
         except BaseException:
@@ -75,7 +75,7 @@ class EmbeddedBus:
             dead_letters=self._dead_letters,
             fence=self.fence,
         )
-        watch = OtherProcesses(reader, waker).watch(self._limits.poll_ms / 1000)
+        watch = OtherProcesses(writer, reader, waker).watch(self._limits.poll_ms / 1000)
         self._housekeeper = Housekeeper(self._core, self._path / FILE)
         self._background = [
             asyncio.create_task(watch, name="bus: other processes"),

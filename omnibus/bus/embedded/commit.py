@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence, Set
+from typing import Any, NamedTuple
 
 from omnibus.bus.embedded.txn import Job, Txn
 from omnibus.errors import OmnibusError, PublishRejected, PublishUnknown
@@ -38,6 +38,13 @@ class Work:
 
 Told = tuple[Work, list[Any]]
 """A work, and for each of its jobs what it returned or raised."""
+
+
+class Changes(NamedTuple):
+    """What others of this process want to know of a commit: topics that got records, groups whose leases changed."""
+
+    topics: Set[int] = frozenset()
+    groups: Set[int] = frozenset()
 
 
 class Committer:
@@ -73,22 +80,30 @@ class Committer:
             else:
                 return
 
-    def run(self, group: Sequence[Work]) -> tuple[list[Told], set[int]]:
-        """Commit what belongs into a transaction, then do what does not; also says which topics got records."""
+    def foreign_version(self) -> int:
+        """A number that changes when another connection has committed, and not when this one has.
+
+        https://www.sqlite.org/pragma.html#pragma_data_version
+        """
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
+    def run(self, group: Sequence[Work]) -> tuple[list[Told], Changes]:
+        """Commit what belongs into a transaction, then do what does not."""
         inside = [work for work in group if not work.outside]
-        told, touched = self._commit(inside) if inside else ([], set())
+        told, changes = self._commit(inside) if inside else ([], Changes())
         txn = Txn(self._connection)
         told += [(work, [_attempt(job, txn) for job in work.jobs]) for work in group if work.outside]
-        return told, touched
+        return told, changes
 
-    def _commit(self, group: list[Work]) -> tuple[list[Told], set[int]]:
+    def _commit(self, group: list[Work]) -> tuple[list[Told], Changes]:
         try:
             self._begin()
         except sqlite3.Error as error:
-            return _all(group, PublishRejected(f"nothing was stored: {error}")), set()
+            return _all(group, PublishRejected(f"nothing was stored: {error}")), Changes()
         return self.finish(group)
 
-    def finish(self, group: Sequence[Work]) -> tuple[list[Told], set[int]]:
+    def finish(self, group: Sequence[Work]) -> tuple[list[Told], Changes]:
         """Run the jobs of a transaction that has begun, each in a savepoint when there are several, and commit."""
         group = [work for work in group if not work.abandoned]
         txn = Txn(self._connection)
@@ -101,14 +116,14 @@ class Committer:
             )
         except sqlite3.Error as error:
             self._roll_back()
-            return _all(group, PublishRejected(f"nothing was stored: {error}")), set()
+            return _all(group, PublishRejected(f"nothing was stored: {error}")), Changes()
         try:
             if self._connection.in_transaction:
                 self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
-            return _all(group, PublishUnknown(f"the commit failed: {error}")), set()
-        return told, txn.touched
+            return _all(group, PublishUnknown(f"the commit failed: {error}")), Changes()
+        return told, Changes(txn.touched, txn.announced)
 
     def _alone(self, job: Job[Any], txn: Txn) -> Any:
         outcome = _attempt(job, txn)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 import structlog
 
 from omnibus.blobs import BlobStore
 from omnibus.bus.embedded.catalog import Catalog
+from omnibus.bus.embedded.commit import Changes
 from omnibus.bus.embedded.leases import Claim
 from omnibus.bus.embedded.limits import Limits
 from omnibus.bus.embedded.reader import Reader
@@ -53,12 +54,17 @@ class Waker:
         """Until `forget`, which a follower calls too."""
         self._by_topic.setdefault(topic_id, set()).add(records)
 
-    def records_came(self, topic_ids: set[int]) -> None:
+    def committed(self, changes: Changes) -> None:
+        """This process has committed that."""
+        self.records_came(changes.topics)
+        self.leases_changed(changes.groups)
+
+    def records_came(self, topic_ids: Set[int]) -> None:
         for topic_id in topic_ids:
             for event in self._by_topic.get(topic_id, ()):
                 event.set()
 
-    def leases_changed(self, groups: set[int]) -> None:
+    def leases_changed(self, groups: Set[int]) -> None:
         for group in groups:
             for event in self._by_group.get(group, ()):
                 event.set()
@@ -82,6 +88,7 @@ class Core:
 class OtherProcesses:
     """Notices what other processes committed: one number is compared often, the ends only after it moved."""
 
+    writer: Writer
     reader: Reader
     waker: Waker
     _version: int = -1
@@ -97,8 +104,8 @@ class OtherProcesses:
             await asyncio.sleep(poll_s)
 
     def look(self) -> None:
-        version = self.reader.version()
-        if version == self._version:
+        version = self.writer.foreign_version()
+        if version is None or version == self._version:
             return
         self._version = version
         ends, generations = self.reader.all_ends(), self.reader.generations()

@@ -112,6 +112,7 @@ def _take(txn: Txn, claim: Claim, part: int) -> int:
 def _announce(txn: Txn, group: int) -> None:
     """Let the members in other processes look at the leases soon."""
     txn.connection.execute("UPDATE grp SET generation=generation+1 WHERE id=?", (group,))
+    txn.announced.add(group)
 
 
 def hold(txn: Txn, claim: Claim, epochs: Mapping[int, int]) -> None:

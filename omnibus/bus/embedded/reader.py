@@ -39,11 +39,6 @@ class Reader:
     def close(self) -> None:
         self._connection.close()
 
-    def version(self) -> int:
-        """A number that changes when any other connection has committed."""
-        row = self._one("PRAGMA data_version")
-        return -1 if row is None else int(row[0])
-
     def _one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...] | None:
         row: tuple[Any, ...] | None = self._connection.execute(sql, args).fetchone()
         return row

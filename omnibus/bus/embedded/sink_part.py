@@ -56,8 +56,8 @@ class SinkPart:
         if self.window is None or self.handing_over:
             return
         name, (first, after) = topic.spec.name, bounds
-        at, room = self.window.next_fetch(name), self.window.room()
-        if at >= after or room == 0:
+        at = self.window.next_fetch(name)
+        if at >= after or (room := self.window.room()) == 0:
             return
         if first > at:
             at, _ = where_to_go_on(

@@ -51,11 +51,15 @@ def merged(batches: Iterable[Batch]) -> Batch:
 
 
 class Txn:
-    """The writer's connection in the hands of one job. `touched` collects the topics that got records."""
+    """The writer's connection in the hands of one job.
+
+    `touched` collects the topics that got records, `announced` the groups whose members or leases changed.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.touched: set[int] = set()
+        self.announced: set[int] = set()
 
     def append(self, batch: Batch) -> dict[int, int]:
         """Append the rows; returns the first offset written in each partition."""

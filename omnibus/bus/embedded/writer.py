@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from omnibus.bus.embedded.commit import Committer, Told, Work
+from omnibus.bus.embedded.commit import Changes, Committer, Told, Work
 from omnibus.bus.embedded.schema import connect_writer
 from omnibus.bus.embedded.syncer import Syncer
 from omnibus.bus.embedded.txn import Job
@@ -34,11 +34,11 @@ class Writer:
     """Runs jobs in transactions; each in a savepoint, so that one that raises takes back only itself.
 
     Who asks for durability is told after the next sync of the write-ahead log, everybody else after the commit; a sync
-    makes every earlier commit durable as well, because they share one log. `on_commit` is called on the loop with the
-    ids of the topics that got records, as soon as readers see them.
+    makes every earlier commit durable as well, because they share one log. `on_commit` is called on the loop with what
+    changed, as soon as readers see it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, on_commit: Callable[[set[int]], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, on_commit: Callable[[Changes], None]) -> None:
         self._on_commit = on_commit
         self._loop = asyncio.get_running_loop()
         self._connection = connection
@@ -54,7 +54,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="omnibus-bus-writer", daemon=True)
 
     @classmethod
-    async def start(cls, path: Path, on_commit: Callable[[set[int]], None]) -> Self:
+    async def start(cls, path: Path, on_commit: Callable[[Changes], None]) -> Self:
         """Open the file (made when it is not there) and start the threads. Raises Misconfigured."""
         writer = cls(await asyncio.to_thread(connect_writer, path), path, on_commit)
         writer._syncer.start()
@@ -140,19 +140,22 @@ class Writer:
             self._thread_is_busy = True
             self._groups.put(group)
 
-    def _back_from_thread(self, told: list[Told], touched: set[int]) -> None:
+    def _back_from_thread(self, told: list[Told], changes: Changes) -> None:
         self._thread_is_busy = False
-        self._finished(told, touched)
+        self._finished(told, changes)
 
-    def _finished(self, told: list[Told], touched: set[int]) -> None:
+    def foreign_version(self) -> int | None:
+        """As the committer's; None when the connection is in use just now. Raises sqlite3.Error."""
+        return None if self._thread_is_busy else self._committer.foreign_version()
+
+    def _finished(self, told: list[Told], changes: Changes) -> None:
         waiting = [one for one in told if one[0].durable]
         if waiting:
             self._syncer.after_next(partial(self._synced, waiting))
         for work, outcomes in told:
             if not work.durable:
                 work.tell(outcomes)
-        if touched:
-            self._on_commit(touched)
+        self._on_commit(changes)
         if self._waiting:
             self._flush_soon()
         else:
@@ -170,8 +173,8 @@ class Writer:
 
     def _run(self) -> None:
         while (group := self._groups.get()) is not None:
-            told, touched = self._committer.run(group)
-            self._loop.call_soon_threadsafe(self._back_from_thread, told, touched)
+            told, changes = self._committer.run(group)
+            self._loop.call_soon_threadsafe(self._back_from_thread, told, changes)
 
     def _synced(self, told: list[Told], error: OSError | None) -> None:
         self._loop.call_soon_threadsafe(self._tell, told, error)
