@@ -76,6 +76,7 @@ def media_spec(runtime: Runtime, settings: MediaSettings) -> SinkSpec:
         max_batch=100,
         concurrency=settings.concurrency,
         window=10_000,
+        wants=_is_pending,
     )
 
 
@@ -91,7 +92,7 @@ class MediaWorker:
 
     async def deliver(self, records: Sequence[Record]) -> Sequence[Out]:
         """Raises TryAgain while a source fails and the message is young, or while our blob store fails."""
-        return [out for record in records if _is_pending(record) for out in await self._outcomes(record)]
+        return [out for record in records for out in await self._outcomes(record)]
 
     async def _outcomes(self, record: Record) -> list[Out]:
         event = codec.decode(record)

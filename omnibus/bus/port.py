@@ -124,6 +124,7 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     `by_key`: every call of the handler holds records of one key, up to `concurrency` keys at once; otherwise a call
     holds any keys in partition order, one call at a time for each partition. `window` bounds how far (records for
     each partition) a slow key lets the others run ahead. `max_attempts` then dead-letters; None tries for ever.
+    Records that `wants` says no to are passed without a call, and their position is kept soon after, not at once.
     """
 
     name: str
@@ -134,6 +135,7 @@ class SinkSpec(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 1_000
     max_attempts: int | None = None
     backoff_s: tuple[float, float] = (0.5, 300.0)
+    wants: Callable[[Record], bool] | None = None
 
 
 TaskState = Literal["starting", "restoring", "ready", "paused", "failed", "stopped"]

@@ -129,12 +129,16 @@ class Window:
         return self._topics[topic].next_fetch
 
     def admit(self, record: Record) -> bool:
-        """Take in the next record of a topic; False when it was done before (in an earlier life of this window)."""
+        """Take in the next record of a topic; False when nothing is to be done with it: it was done before (in an
+        earlier life of this window), or the sink does not want it."""
         topic = self._topics[record.topic]
         topic.next_fetch = topic.admitted = record.offset + 1
         topic.open.append(record.offset)
         if record.offset in topic.acked:
             topic.advance()
+            return False
+        if self._spec.wants is not None and not self._spec.wants(record):
+            topic.done(record.offset)
             return False
         self._bytes += _size(record)
         self._lane_of(record).entries.append(Entry(record))

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from connectors.telegram.channel import CHANNEL, TelegramSettings
-from normalizer.media import MediaSettings, MediaWorker, media_runner
+from normalizer.media import MediaSettings, MediaWorker, media_runner, media_spec
 from normalizer.media_kind import doubt, mime_of
 from normalizer.steps.attachments import PENDING_HEADER
 from omnibus import clock
@@ -204,9 +204,15 @@ async def test_the_event_says_whose_it_is_and_has_the_same_id_every_time(
     assert one.data.message_id == "msg_1"
 
 
-async def test_events_without_pending_media_are_passed_over_unread(worker: MediaWorker) -> None:
+async def test_events_without_pending_media_are_passed_over_unread(runtime: Runtime) -> None:
+    wants = media_spec(runtime, MediaSettings()).wants
+    assert wants is not None
     garbage = Record(TOPICS.events, 0, 0, 0, b"conv_1", b"\xff not json", (("ce_type", b"omnibus.future.kind.v9"),))
-    assert await worker.deliver([garbage, record(received(), 1)]) == []
+    assert [wants(garbage), wants(record(received(), 1)), wants(record(received(pending("p")), 2))] == [
+        False,
+        False,
+        True,
+    ]
 
 
 async def test_only_what_is_pending_is_fetched(provider: Provider, worker: MediaWorker) -> None:

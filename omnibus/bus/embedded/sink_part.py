@@ -16,6 +16,8 @@ from omnibus.bus.lost import where_to_go_on
 from omnibus.bus.port import Out, TaskId, TaskState
 from omnibus.stage.window import Call, Progress, Window
 
+_PASSED_S = 0.5
+
 
 class SinkPart:
     """The window is kept through a failed commit; it is thrown away only with the lease."""
@@ -32,6 +34,8 @@ class SinkPart:
         self.handing_over = False
         self.dirty = False
         """True when there is something to commit: acknowledgements, or records admitted and not yet known durable."""
+        self._passed_at: float | None = None
+        """Since when records have been passed without anything to commit but that."""
         self._unsynced = False
         """True while records were admitted of which it is not sure that they are on the disk: none is delivered."""
         self._failures = 0
@@ -66,11 +70,18 @@ class SinkPart:
             self.window.skip_to(name, at)
         tp = tp_of(topic.id, self.id.partition)
         records = self._core.reader.records(name, tp, at, room, self._core.limits.fetch_bytes)
-        for record in records:
-            self.window.admit(record)
+        admitted = [self.window.admit(record) for record in records]
         if not records:
             self.window.skip_to(name, after)
-        self.dirty = self._unsynced = True
+        if any(admitted):
+            self.dirty = self._unsynced = True
+        elif self._passed_at is None:
+            self._passed_at = time.monotonic()
+
+    def has_to_commit(self, now_s: float, *, last: bool = False) -> bool:
+        """True when it has, and when records were passed a while ago: a position alone is in no hurry but the last."""
+        passed = self._passed_at is not None and (last or now_s - self._passed_at >= _PASSED_S)
+        return (self.dirty or passed) and self.window is not None
 
     def take(self, now_s: float) -> Call | None:
         if self.window is None or self.handing_over or self._unsynced or self.state != "ready":
@@ -105,7 +116,7 @@ class SinkPart:
     def job(self, core: Core, claim: Claim) -> Callable[[Txn], None]:
         """What to commit now; ends in `committed` or `put_back`. Raises PublishRejected (no such topic)."""
         self._sent, self._outs = self._outs, []
-        self.dirty = False
+        self.dirty, self._passed_at = False, None
         self._sent_progress = self._of_call().progress()
         moves = [
             (tp_of(core.catalog.topic(name).id, self.id.partition), now.position, _encoded(now.acked))

@@ -153,7 +153,11 @@ class SinkRunner(GroupRunner[SinkPart]):
     async def _commit(self) -> None:
         """One synced commit: acknowledgements since the last one, and the fence of newly admitted records."""
         now = time.monotonic()
-        parts = [part for part in self._parts.values() if part.dirty and part.retry_at <= now]
+        parts = [
+            part
+            for part in self._parts.values()
+            if part.retry_at <= now and part.has_to_commit(now, last=self._stopping)
+        ]
         jobs: list[tuple[SinkPart, Callable[[Txn], None]]] = []
         for part in parts:
             try:

@@ -59,7 +59,8 @@ class SinkPart(Part):
         for source in self.sources:
             topic = source.tp[0]
             while source.ahead and window.room():
-                window.admit(source.take())
+                if not window.admit(source.take()):
+                    self.dirty = True  # its position has to be kept all the same
                 moved = True
             if not source.ahead:
                 if source.error is not None:

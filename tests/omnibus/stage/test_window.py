@@ -185,3 +185,13 @@ def test_any_course_of_events_delivers_each_record_once_in_order_of_its_key(data
         position, acked = w.progress()["in"].position, set(w.progress()["in"].acked)
         assert set(range(position)) | acked == done
     assert all(found == [n for n, k in enumerate(keys) if k == key] for key, found in delivered.items())
+
+
+def test_what_the_sink_does_not_want_is_passed_without_a_call() -> None:
+    w = window(wants=lambda record: record.offset % 2 == 0)
+    assert [w.admit(record(offset, b"a")) for offset in range(4)] == [True, False, True, False]
+    first = taken(w)
+    assert (offsets(first), w.progress()) == ([0], {"in": Progress(0, (1, 3))})
+    w.done(first)
+    w.done(taken(w))
+    assert (w.take(0), w.progress(), w.room()) == (None, {"in": Progress(4)}, window().room())

@@ -120,6 +120,23 @@ async def test_a_batch_may_hold_many_keys_when_order_by_key_is_off(bus: Bus, eng
     assert max(len(call) for call in handler.calls) == 30
 
 
+async def test_what_a_sink_does_not_want_is_passed_and_its_position_kept(bus: Bus, engine: Engine) -> None:
+    handler = Scripted()
+    runner = await run(bus, handler, wants=lambda record: record.value == b"wanted")
+    await publish(bus, *[b"other"] * 50)
+    await engine.wait_until_caught_up(bus, "sink")
+    await publish(bus, b"wanted", *[b"other"] * 50)
+    await engine.wait_until_caught_up(bus, "sink")
+    assert handler.calls == [[b"wanted"]]
+    await runner.drain(5.0)
+
+    again = Scripted()
+    await run(bus, again)
+    await publish(bus, b"last")
+    await engine.wait_until_caught_up(bus, "sink")
+    assert again.calls == [[b"last"]]
+
+
 async def test_what_is_refused_or_fails_too_often_is_a_dead_letter(bus: Bus, engine: Engine) -> None:
     async def deliver(records: Sequence[Record]) -> Sequence[Out]:
         match records[0].value:
