@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence, Set
 from typing import Any, NamedTuple
 
+from omnibus.bus.embedded.schema import BUSY_MS
 from omnibus.bus.embedded.txn import Job, Txn
 from omnibus.errors import OmnibusError, PublishRejected, PublishUnknown
 
@@ -92,9 +93,16 @@ class Committer:
         """Commit what belongs into a transaction, then do what does not."""
         inside = [work for work in group if not work.outside]
         told, changes = self._commit(inside) if inside else ([], Changes())
+        return told + [self._maintain(work) for work in group if work.outside], changes
+
+    def _maintain(self, work: Work) -> Told:
+        """Outside of a transaction SQLite itself waits for a lock that another process holds."""
         txn = Txn(self._connection)
-        told += [(work, [_attempt(job, txn) for job in work.jobs]) for work in group if work.outside]
-        return told, changes
+        self._connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        try:
+            return work, [_attempt(job, txn) for job in work.jobs]
+        finally:
+            self._connection.execute("PRAGMA busy_timeout=0")
 
     def _commit(self, group: list[Work]) -> tuple[list[Told], Changes]:
         try:
