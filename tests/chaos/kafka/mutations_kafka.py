@@ -25,7 +25,7 @@ MUTATIONS = (
     "tombstones_ignored",
 )
 SIGNS = ("lost", "twice", "out of order", "not dense", "differ")
-ATTEMPTS = 5
+ATTEMPTS = 12
 
 
 @pytest.mark.timeout(400)
