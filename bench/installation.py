@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from omnibus.bus.embedded import EmbeddedBus
 from omnibus.bus.embedded.limits import Limits
 from omnibus.bus.topics import Topics
 from omnibus.telemetry import logs
+from omnibus.testing.ports import free_port
 
 TOPICS = Topics()
 CONFIG = """
@@ -62,9 +62,7 @@ async def installation() -> AsyncIterator[Installation]:
     """Started, ready, and stopped and removed at the end."""
     logs.configure("auto", "error")  # standard output is for the figures
     folder = Path(tempfile.mkdtemp(prefix="omnibus-bench-"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "omnibus.yaml").write_text(CONFIG.format(port=port))
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(

@@ -9,13 +9,14 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from omnibus.testing.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "ci" / "kafka"
@@ -246,18 +247,6 @@ def _format(number: int, version: str, libs: Path, home: Path, file: Path) -> No
             shutil.copytree(home / "data", template)
             return
     shutil.copytree(template, home / "data")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that nobody uses now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 # --- Docker, where there is no Maven --------------------------------------------------------------

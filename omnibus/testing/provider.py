@@ -17,6 +17,7 @@ from yarl import URL
 
 from omnibus.http import Download, Http, Response
 from omnibus.testing.readable import difference, shortened
+from omnibus.testing.served import served
 
 ORIGIN_HEADER = "X-Original-Origin"
 ANYTHING = "*"
@@ -102,16 +103,12 @@ class FakeProvider:
     @asynccontextmanager
     async def served(self) -> AsyncIterator[ProviderHttp]:
         """Serve on a free port; yields the client that leads here."""
-        runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            patience = PATIENCE if any(call.response.how == "silent" for call in self._calls) else LONG
-            async with ProviderHttp(f"http://127.0.0.1:{runner.addresses[0][1]}", patience) as http:
+        patience = PATIENCE if any(call.response.how == "silent" for call in self._calls) else LONG
+        async with served(web.Server(self._handle, access_log=None)) as url, ProviderHttp(url, patience) as http:
+            try:
                 yield http
-        finally:
-            self._done.set()
-            await runner.cleanup()
+            finally:
+                self._done.set()
 
     def unused(self) -> list[str]:
         """The calls of the script that nobody made."""

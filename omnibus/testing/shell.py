@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
+from omnibus.testing.ports import free_port
 
 DEADLINE_S = 30.0
 COMMAND = (sys.executable, "-m", "omnibus.cli.main")
@@ -162,11 +163,3 @@ async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     while not await holds():
         assert time.monotonic() < ends, f"not within {DEADLINE_S} s"
         await asyncio.sleep(0.05)
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -25,11 +25,11 @@ from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from omnibus.bus.embedded import EmbeddedBus
 from omnibus.bus.port import Record
-from omnibus.cli.demo.outside import free_port
 from omnibus.cli.reading import records
 from omnibus.model import codec
 from omnibus.model.entities import Message
 from omnibus.model.events import ConversationAssigned, MessageReceived
+from omnibus.testing.ports import free_port
 
 SECONDS = float(os.environ.get("OMNIBUS_CHAOS_SECONDS", "12"))
 SEED = int(os.environ.get("OMNIBUS_CHAOS_SEED", "0")) or random.randrange(1, 1_000_000)

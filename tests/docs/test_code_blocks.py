@@ -32,7 +32,8 @@ from typing import Any
 
 import pytest
 
-from omnibus.testing.shell import DEADLINE_S, free_port
+from omnibus.testing.ports import free_port
+from omnibus.testing.shell import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("guide/**/*.md"), *(ROOT / "docs").glob("examples/**/*.md")])

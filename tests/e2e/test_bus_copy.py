@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
 
 from omnibus import clock
 from omnibus.bus.port import Bus
-from omnibus.cli.demo.outside import free_port
 from omnibus.cli.reading import opened, records
 from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
 from omnibus.model.codec import Event
 from omnibus.testing.kafka import cluster
+from omnibus.testing.pipeline import Pipeline, pipeline
+from omnibus.testing.ports import free_port
 
 pytestmark = [pytest.mark.connected, pytest.mark.timeout(300)]
 PEOPLE = 40
@@ -56,37 +54,23 @@ def later() -> Iterator[LaterClock]:
         yield made
 
 
-class Desk:
+class Desk(Pipeline):
     """A running installation."""
 
-    def __init__(self, bus: Bus, session: ClientSession, port: int) -> None:
-        self._bus = bus
-        self._session = session
-        self._url = f"http://127.0.0.1:{port}/in/hook"
+    def __init__(self, at: Pipeline) -> None:
+        super().__init__(at.url, at.bus, at.session)
 
     async def write(self, person: int, number: int) -> None:
         body = {"id": f"m-{person}-{number}", "from": f"p{person}@example.com", "text": f"{person} says {number}"}
-        async with self._session.post(self._url, json=body) as answer:
+        async with self.session.post(f"{self.url}/in/hook", json=body) as answer:
             assert answer.status == 200
-
-    async def until(self, holds: Callable[[Sequence[Event]], bool], topic: str = "omnibus.events") -> list[Event]:
-        """The events once `holds` is true of them."""
-        ends = time.monotonic() + 90
-        while not holds(found := await events_of(self._bus, topic)):
-            assert time.monotonic() < ends, f"{len(found)} events came in 90 s"
-            await asyncio.sleep(0.1)
-        return found
 
     async def caught_up(self) -> None:
         """Until every queue is in its file, too."""
         ends = time.monotonic() + 60
-        while not (lags := await self._bus.lag("sink.files")) or any(lags.values()):
+        while not (lags := await self.bus.lag("sink.files")) or any(lags.values()):
             assert time.monotonic() < ends, lags
             await asyncio.sleep(0.1)
-
-
-async def events_of(bus: Bus, topic: str = "omnibus.events") -> list[Event]:
-    return [codec.decode(record) async for batch in records(bus, topic) for record in batch]
 
 
 def of_type(events: Sequence[Event], kind: str) -> list[Event]:
@@ -100,11 +84,8 @@ def so_many(kind: str, count: int) -> Callable[[Sequence[Event]], bool]:
 @asynccontextmanager
 async def desk(folder: Path, bus: str) -> AsyncIterator[Desk]:
     port = free_port()
-    path = folder / "omnibus.yaml"
-    path.write_text(CONFIG.format(bus=bus, folder=folder, port=port))
-    async with running(configuration(path), STAGES) as services, ClientSession() as session:
-        runtime: Any = services[0]
-        yield Desk(runtime._runtime.bus, session, port)
+    async with pipeline(folder, CONFIG.format(bus=bus, folder=folder, port=port), port) as at:
+        yield Desk(at)
 
 
 async def copy(folder: Path, target: str, *, kill_after: str = "") -> tuple[int, dict[str, Any], str]:
@@ -135,8 +116,8 @@ async def test_a_whole_installation_moves_in_the_middle_of_its_conversations(tmp
     home = f"embedded:{tmp_path}/data"
     async with desk(tmp_path, home) as here:
         await asyncio.gather(*(here.write(person, 1) for person in range(PEOPLE)))
-        before = await here.until(so_many("message.received", PEOPLE))
-        await here.until(so_many("conversation.assigned", PEOPLE), "omnibus.queue.general")
+        before = await here.until(so_many("message.received", PEOPLE), patience_s=90)
+        await here.until(so_many("conversation.assigned", PEOPLE), "omnibus.queue.general", patience_s=90)
         await here.caught_up()
     async with opened(configuration(tmp_path / "omnibus.yaml")) as (bus, _):
         places = {topic: await by_partition(bus, topic) for topic in ("omnibus.events", "omnibus.queue.general")}
@@ -163,15 +144,15 @@ async def test_a_whole_installation_moves_in_the_middle_of_its_conversations(tmp
             # A copy of what was written there, and something new, of half of the people.
             writers = range(PEOPLE // 2)
             await asyncio.gather(*(there.write(person, number) for person in writers for number in (1, 2)))
-            events = await there.until(so_many("message.received", PEOPLE * 3 // 2))
+            events = await there.until(so_many("message.received", PEOPLE * 3 // 2), patience_s=90)
             assert conversations(events) == conversations(before), "nobody's conversation began anew"
             assert len(of_type(events, "message.received")) == PEOPLE * 3 // 2, "no copy came through"
 
             later.ahead_ms = 25 * 3_600_000  # the webhook's conversations close after a day of silence
-            events = await there.until(so_many("conversation.closed", PEOPLE))
+            events = await there.until(so_many("conversation.closed", PEOPLE), patience_s=90)
             closed = [event.subject for event in of_type(events, "conversation.closed")]
             assert sorted(map(str, closed)) == sorted({str(event.subject) for event in before})
-            await there.until(so_many("conversation.closed", PEOPLE), "omnibus.queue.general")
+            await there.until(so_many("conversation.closed", PEOPLE), "omnibus.queue.general", patience_s=90)
             await there.caught_up()
     lines = [json.loads(line) for file in (tmp_path / "queues").iterdir() for line in file.read_text().splitlines()]
     ids = [line["id"] for line in lines]

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession, web
+from aiohttp import web
 
-from omnibus.bus.port import Bus, Record
-from omnibus.cli.demo.outside import free_port
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
+from omnibus.bus.port import Record
 from omnibus.model.codec import Event
+from omnibus.testing.pipeline import Pipeline, pipeline
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
 
 CONFIG = """
 bus: embedded:{folder}/data
@@ -36,39 +34,15 @@ sinks:
 """
 
 
-class Installation:
-    """A running pipeline, and what a person outside can do with it."""
+class Installation(Pipeline):
+    """A running pipeline with one webhook."""
 
-    def __init__(self, folder: Path, port: int, bus: Bus, session: ClientSession) -> None:
-        self.folder = folder
-        self.url = f"http://127.0.0.1:{port}"
-        self.bus = bus
-        self.session = session
+    def __init__(self, at: Pipeline) -> None:
+        super().__init__(at.url, at.bus, at.session)
 
     async def post(self, **message: object) -> int:
         async with self.session.post(f"{self.url}/in/hook", json=message) as answer:
             return answer.status
-
-    async def command(self, conversation: str, **body: object) -> int:
-        headers = {"Authorization": "Bearer api-token-of-the-test"}
-        url = f"{self.url}/api/conversations/{conversation}/commands"
-        async with self.session.post(url, json=body, headers=headers) as answer:
-            return answer.status
-
-    async def events(self, topic: str = "omnibus.events") -> list[Event]:
-        found = [record async for batch in records(self.bus, topic) for record in batch]
-        return [codec.decode(record) for record in found]
-
-    async def until(self, holds: Callable[[Sequence[Event]], bool], topic: str = "omnibus.events") -> list[Event]:
-        """The events once `holds` is true of them."""
-        async with asyncio.timeout(30):
-            if holds(found := await self.events(topic)):
-                return found
-            start = {partition: first for partition, (first, _) in (await self.bus.bounds(topic)).items()}
-            async for _ in self.bus.follow(topic, start):
-                if holds(found := await self.events(topic)):
-                    break
-        return found
 
     async def dead_letters(self, count: int) -> list[Record]:
         """The first so many dead letters, once they are there."""
@@ -86,11 +60,8 @@ class Installation:
 @asynccontextmanager
 async def installation(folder: Path, replies: int) -> AsyncIterator[Installation]:
     port = free_port()
-    path = folder / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=folder, port=port, replies=replies))
-    async with running(configuration(path), STAGES) as services, ClientSession() as session:
-        runtime: Any = services[0]
-        yield Installation(folder, port, runtime._runtime.bus, session)
+    async with pipeline(folder, CONFIG.format(folder=folder, port=port, replies=replies), port) as at:
+        yield Installation(at)
 
 
 @asynccontextmanager
@@ -103,13 +74,8 @@ async def reply_server(port: int) -> AsyncIterator[list[dict[str, Any]]]:
 
     app = web.Application()
     app.router.add_post("/replies", take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with served(app, port):
         yield got
-    finally:
-        await runner.cleanup()
 
 
 def kinds(events: Sequence[Event]) -> list[str]:

@@ -33,6 +33,7 @@ from omnibus.model.content import Attachment, AttachmentRef, Image, Text
 from omnibus.model.entities import Author, Message
 from omnibus.model.events import MEDIA, NORMALIZER, MessageAttachment, MessageReceived
 from omnibus.runtime import Runtime
+from omnibus.testing.served import served
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 TOPICS = Topics()
@@ -76,12 +77,8 @@ async def provider() -> AsyncIterator[Provider]:
     app.router.add_post("/bot{token}/getFile", provider.get_file)
     app.router.add_get("/file/bot{token}/{path:.+}", provider.get_bytes)
     app.router.add_get("/public/{name}", provider.get_public)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    provider.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield provider
-    await runner.cleanup()
+    async with served(app) as provider.url:
+        yield provider
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from omnibus.model import codec
 from omnibus.model.codec import Event
 from omnibus.model.content import Text
 from omnibus.runtime import Runtime
+from omnibus.testing.served import served
 from router.api import api_routes
 from router.plan import plan_of
 from router.rehearsal import Rehearsal, conversation_id
@@ -82,15 +82,6 @@ class Installation:
         await self._publisher.close()
 
 
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
-
-
 def echo_bot() -> web.Application:
     spec = importlib.util.spec_from_file_location("echo_bot", ECHO)
     assert spec is not None
@@ -103,7 +94,7 @@ def echo_bot() -> web.Application:
 
 @pytest.fixture
 async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
-    async with serving(echo_bot()) as bot:
+    async with served(echo_bot()) as bot:
         text = CONFIG.format(folder=tmp_path, bot=f"{bot}/", secret=SECRET)
         config = loads(text, settings_of=settings_of, known_types=known_types)
         async with open_runtime(config) as runtime:
@@ -111,7 +102,7 @@ async def installation(tmp_path: Path) -> AsyncIterator[Installation]:
             await service.start()
             app = web.Application()
             app.add_subapp("/api", api_routes(runtime))
-            async with serving(app) as url:
+            async with served(app) as url:
                 it = Installation(runtime, service, f"{url}/api")
                 yield it
                 await it.close()

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from omnibus.cli.console import err
-from omnibus.cli.demo.outside import free_port, mail_server, reply_server
+from omnibus.cli.demo.outside import mail_server, reply_server
 from omnibus.cli.settings import configuration
 from omnibus.cli.up import STAGES
 from omnibus.errors import Misconfigured
+from omnibus.testing.ports import free_port
 
 if TYPE_CHECKING:
     from omnibus.bus.kafka import KafkaBus

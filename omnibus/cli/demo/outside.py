@@ -5,7 +5,6 @@ from __future__ import annotations
 import email
 import email.policy
 import itertools
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -14,16 +13,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from omnibus.cli.demo.doors import picture
+from omnibus.testing.served import served
 
 Heard = Callable[[str], None]
-
-
-def free_port() -> int:
-    """A port nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @asynccontextmanager
@@ -59,13 +51,8 @@ async def reply_server(port: int, heard: Heard) -> AsyncIterator[None]:
     app.router.add_post("/queues", queues)
     app.router.add_post("/bot{token}/{method}", bot)
     app.router.add_get("/file/bot{token}/{path:.+}", file)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with served(app, port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 class _Mailbox:

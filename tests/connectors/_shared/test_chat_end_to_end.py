@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,13 @@ from aiohttp import ClientSession, web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from omnibus import clock
-from omnibus.bus.port import Bus
 from omnibus.channel.registry import load_channel
-from omnibus.cli.demo.outside import free_port
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
-from omnibus.model.codec import Event
 from omnibus.testing.door import account_of, open_door
 from omnibus.testing.fixtures import settings_from
+from omnibus.testing.pipeline import API_TOKEN, Pipeline, pipeline
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
 
-API_TOKEN = "api-token-of-the-test"
 USER = "U00000000000000000000000000000001"
 QUEUE, OUTCOME = "omnibus.queue.general", "omnibus.events"
 
@@ -184,47 +178,20 @@ class Provider:
 @asynccontextmanager
 async def provider(case: Case) -> AsyncIterator[tuple[Provider, str]]:
     fake = Provider(case.answer)
-    runner = web.ServerRunner(web.Server(fake.handle), shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield fake, f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(web.Server(fake.handle)) as url:
+        yield fake, url
 
 
-class Installation:
-    """A running pipeline with one account, and what can be done with it from outside."""
+class Installation(Pipeline):
+    """A running pipeline with one account."""
 
-    def __init__(self, port: int, bus: Bus, session: ClientSession) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self._bus = bus
-        self._session = session
+    def __init__(self, at: Pipeline) -> None:
+        super().__init__(at.url, at.bus, at.session)
 
     async def post(self, body: bytes, headers: Headers) -> int:
         headers = {"content-type": "application/json", **headers}
-        async with self._session.post(f"{self.url}/in/desk", data=body, headers=headers) as answer:
+        async with self.session.post(f"{self.url}/in/desk", data=body, headers=headers) as answer:
             return answer.status
-
-    async def reply(self, conversation: str, text: str) -> int:
-        url = f"{self.url}/api/conversations/{conversation}/commands"
-        headers = {"Authorization": f"Bearer {API_TOKEN}"}
-        async with self._session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
-            return answer.status
-
-    async def until(self, topic: str, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
-        """The events of a topic once `holds` is true of them."""
-        start = {partition: first for partition, (first, _) in (await self._bus.bounds(topic)).items()}
-        async with asyncio.timeout(30):
-            if holds(found := await self._events(topic)):
-                return found
-            async for _ in self._bus.follow(topic, start):
-                if holds(found := await self._events(topic)):
-                    break
-        return found
-
-    async def _events(self, topic: str) -> list[Event]:
-        return [codec.decode(record) async for batch in records(self._bus, topic) for record in batch]
 
 
 @asynccontextmanager
@@ -240,11 +207,8 @@ async def installation(folder: Path, channel: str, settings: Mapping[str, Any]) 
         "queues": {"general": {}},
         "routes": [{"name": "everything", "to": "queue:general"}],
     }
-    path = folder / "omnibus.yaml"
-    path.write_text(json.dumps(config))  # JSON is YAML
-    async with running(configuration(path), STAGES) as services, ClientSession() as session:
-        runtime: Any = services[0]
-        yield Installation(port, runtime._runtime.bus, session)
+    async with pipeline(folder, json.dumps(config), port) as at:  # JSON is YAML
+        yield Installation(at)
 
 
 @pytest.mark.parametrize("channel", CASES)
@@ -256,11 +220,11 @@ async def test_what_somebody_writes_is_answered_where_they_wrote(tmp_path: Path,
         async with installation(tmp_path, channel, settings) as desk:
             assert await desk.post(body, case.sign(body, "another-secret")) == 401
             assert await desk.post(body, case.sign(body, case.secret)) == 200
-            queued = await desk.until(QUEUE, lambda events: events != [])
+            queued = await desk.until(lambda events: events != [], QUEUE)
 
-            assert await desk.reply(queued[0].subject, "We are looking into it") == 202
+            await desk.reply(queued[0].subject, "We are looking into it")
             events = await desk.until(
-                OUTCOME, lambda events: any(event.type.endswith("message.delivery.v1") for event in events)
+                lambda events: any(event.type.endswith("message.delivery.v1") for event in events), OUTCOME
             )
         (delivery,) = (event.data for event in events if event.type.endswith("message.delivery.v1"))
         assert delivery.delivery.status == "sent"
@@ -291,7 +255,7 @@ async def test_a_reaction_to_a_reply_in_a_thread_follows_in_its_conversation(tmp
     async with installation(tmp_path, "slack", settings) as desk:
         for body in requests:
             assert await desk.post(body, case.sign(body, case.secret)) == 200
-        events = await desk.until(QUEUE, lambda events: any(event.type.endswith("reacted.v1") for event in events))
+        events = await desk.until(lambda events: any(event.type.endswith("reacted.v1") for event in events), QUEUE)
     assert len({event.subject for event in events}) == 1
     (reaction,) = (event.data for event in events if event.type.endswith("reacted.v1"))
     received = [event.data.message for event in events if event.type.endswith("message.received.v1")]

@@ -21,7 +21,7 @@ from omnibus.channel.events import Delivery, Message
 from omnibus.errors import Refused, TryAgain
 from omnibus.http import Http, SocketClosed
 from omnibus.model import content as c
-from omnibus.testing.shell import free_port
+from omnibus.testing.ports import free_port
 
 if TYPE_CHECKING:
     from tests.connectors.app.conftest import First, Installation

@@ -15,6 +15,7 @@ from standardwebhooks import Webhook
 
 from omnibus.config.fields import Secret
 from omnibus.model import content as c
+from omnibus.testing.served import served
 
 if TYPE_CHECKING:
     from tests.connectors.app.conftest import Installation
@@ -51,12 +52,9 @@ async def company() -> AsyncIterator[Company]:
     company = Company()
     app = web.Application()
     app.router.add_post("/push", company.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    company.url = f"http://127.0.0.1:{runner.addresses[0][1]}/push"
-    yield company
-    await runner.cleanup()
+    async with served(app) as url:
+        company.url = f"{url}/push"
+        yield company
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from omnibus.config.fields import Secret
 from omnibus.http import Http
 from omnibus.model.raw import RawEvent, decode_raw
 from omnibus.testing.door import account_of, records_in
+from omnibus.testing.served import served
 
 TOKEN = "invented-bot-token"
 BOT = "1300000000000000900"
@@ -207,12 +208,8 @@ def number_of(raw: RawEvent) -> tuple[str, int]:
 @pytest.fixture
 async def discord() -> AsyncIterator[FakeDiscord]:
     fake = FakeDiscord()
-    runner = web.AppRunner(fake.app(), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    await runner.cleanup()
+    async with served(fake.app()) as fake.url:
+        yield fake
 
 
 @pytest.fixture

@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import smtplib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
 from typing import Any
 
-from aiohttp import ClientSession
-
 from omnibus.blobs import open_blobs
-from omnibus.bus.port import Bus
-from omnibus.cli.demo.outside import free_port
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
 from omnibus.model.codec import Event
+from omnibus.testing.pipeline import Pipeline, pipeline
+from omnibus.testing.ports import free_port
 
 CONFIG = """
 bus: embedded:{folder}/data
@@ -45,13 +39,11 @@ routes:
 """
 
 
-class Desk:
+class Desk(Pipeline):
     """A running installation with one mailbox."""
 
-    def __init__(self, bus: Bus, session: ClientSession, url: str, smtp: int) -> None:
-        self._bus = bus
-        self._session = session
-        self._url = url
+    def __init__(self, at: Pipeline, smtp: int) -> None:
+        super().__init__(at.url, at.bus, at.session)
         self._smtp = smtp
 
     async def mail(self, text: str, to: str = "help@example.com", mail_from: str = "ana@example.org") -> None:
@@ -61,47 +53,14 @@ class Desk:
 
         await asyncio.to_thread(send)
 
-    async def reply(self, conversation: str, text: str) -> None:
-        url = f"{self._url}/api/conversations/{conversation}/commands"
-        headers = {"Authorization": "Bearer api-token-of-the-test"}
-        body = {"type": "reply", "text": text}
-        async with asyncio.timeout(10):
-            while True:
-                async with self._session.post(url, json=body, headers=headers) as answer:
-                    if answer.status != 404:  # until the router has seen the conversation
-                        assert answer.status == 202, await answer.text()
-                        return
-                await asyncio.sleep(0.02)
-
-    async def until(self, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
-        """The events once `holds` is true of them."""
-        async with asyncio.timeout(30):
-            found = await self._events()
-            if holds(found):
-                return found
-            bounds = await self._bus.bounds("omnibus.events")
-            async for _ in self._bus.follow("omnibus.events", {number: first for number, (first, _) in bounds.items()}):
-                found = await self._events()
-                if holds(found):
-                    break
-        return found
-
-    async def _events(self) -> list[Event]:
-        return await self.read("omnibus.events")
-
-    async def read(self, topic: str) -> list[Event]:
-        return [codec.decode(record) async for batch in records(self._bus, topic) for record in batch]
-
 
 @asynccontextmanager
 async def desk_with_a_mailbox(folder: Path, outgoing: int) -> AsyncIterator[Desk]:
     port, smtp = free_port(), free_port()
-    path = folder / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=folder, port=port, smtp=smtp, outgoing=outgoing))
-    async with running(configuration(path), STAGES) as services, ClientSession() as session:
-        runtime: Any = services[0]
+    config = CONFIG.format(folder=folder, port=port, smtp=smtp, outgoing=outgoing)
+    async with pipeline(folder, config, port) as at:
         await _listens(smtp)
-        yield Desk(runtime._runtime.bus, session, f"http://127.0.0.1:{port}", smtp)
+        yield Desk(at, smtp)
 
 
 async def _listens(port: int) -> None:
@@ -199,7 +158,7 @@ async def test_one_mail_to_two_mailboxes_is_one_message_with_two_deliveries(tmp_
         events = await desk.until(
             lambda events: len(received(events)) == 2 and len(of_type(events, "message.delivery")) == 4
         )
-        owner = await desk.read("omnibus.queue.general")
+        owner = await desk.events("omnibus.queue.general")
         assert [len(of_type(owner, kind)) for kind in ("message.received", "message.delivery")] == [0, 2]
 
         message = by_id(events)["1@example.org"]

@@ -34,6 +34,7 @@ from omnibus.http import Http
 from omnibus.model.raw import RawEvent
 from omnibus.testing.fixtures import settings_from
 from omnibus.testing.sending import outbound_of
+from omnibus.testing.served import served
 
 AT = datetime(2026, 1, 6, 9, 0, tzinfo=UTC)
 PRIVATE = {"allow_private": True}
@@ -75,13 +76,8 @@ async def gateway(reply: str) -> AsyncIterator[tuple[str, list[dict[str, str]]]]
 
     app = web.Application()
     app.router.add_route("*", "/send", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/send", got
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/send", got
 
 
 async def sent(given_settings: GatewaySettings, folder: Path, text: str = "hello") -> tuple[str, ...]:

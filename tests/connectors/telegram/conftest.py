@@ -23,6 +23,7 @@ from omnibus.channel.send import SenderTools
 from omnibus.config.fields import Secret
 from omnibus.http import Http
 from omnibus.model.raw import RawEvent, decode_raw
+from omnibus.testing.served import served
 
 TOKEN = "7000000900:invented-token"
 
@@ -138,13 +139,8 @@ async def _called(request: web.Request) -> Called:
 @pytest.fixture
 async def telegram() -> AsyncIterator[FakeBotApi]:
     api = FakeBotApi()
-    runner = web.AppRunner(api.app(), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    api.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield api
-    await runner.cleanup()
+    async with served(api.app()) as api.url:
+        yield api
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from omnibus.errors import Misconfigured, Refused
 from omnibus.http import Http
 from omnibus.model.content import AttachmentRef
 from omnibus.testing.sending import outbound_of
+from omnibus.testing.served import served
 
 TOKEN = "invented-auth-token"
 URL = "https://in.example.com/in/sms"
@@ -143,17 +144,12 @@ def test_everything_else_needs_no_instructions(fields: dict[str, str]) -> None:
 
 
 @asynccontextmanager
-async def served(**routes: Handler) -> AsyncIterator[str]:
+async def answering(**routes: Handler) -> AsyncIterator[str]:
     app = web.Application()
     for name, handler in routes.items():
         app.router.add_route("*", f"/{name}{{rest:.*}}", handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url
 
 
 @asynccontextmanager
@@ -175,13 +171,13 @@ async def test_credentials_go_to_twilio_and_stay_behind_when_it_redirects(tmp_pa
         seen.append(("storage", request.headers.get("Authorization")))
         return web.Response(body=b"bytes")
 
-    async with served(file=storage) as elsewhere:
+    async with answering(file=storage) as elsewhere:
 
         async def media(request: web.Request) -> web.Response:
             seen.append(("twilio", request.headers.get("Authorization")))
             raise web.HTTPTemporaryRedirect(f"{elsewhere}/file")
 
-        async with served(media=media) as api, tools(settings(api_url=api), tmp_path) as given:
+        async with answering(media=media) as api, tools(settings(api_url=api), tmp_path) as given:
             assert await read(TwilioMedia(given), f"{api}/media/ME1") == b"bytes"
     expected = "Basic " + base64.b64encode(f"ACinvented:{TOKEN}".encode()).decode()
     assert seen == [("twilio", expected), ("storage", None)]
@@ -212,7 +208,7 @@ async def test_a_file_that_is_gone_is_gone_and_a_wrong_token_is_not_its_fault(
     async def media(_: web.Request) -> web.Response:
         return web.Response(status=status)
 
-    async with served(media=media) as api, tools(settings(api_url=api), tmp_path) as given:
+    async with answering(media=media) as api, tools(settings(api_url=api), tmp_path) as given:
         with pytest.raises((Refused, Misconfigured), match=error):
             await read(TwilioMedia(given), f"{api}/media/ME1")
 
@@ -229,7 +225,7 @@ async def test_a_message_says_where_its_reports_go_and_where_its_files_are(tmp_p
         return web.json_response({"sid": f"SM{len(forms)}"}, status=201)
 
     given_settings = settings()
-    async with served(**{"2010-04-01": messages}) as api:
+    async with answering(**{"2010-04-01": messages}) as api:
         given_settings = settings(api_url=api)
         async with tools(given_settings, tmp_path, "https://in.example.com") as given:
             await given.blobs.put(blob_uri(data), data)
@@ -272,7 +268,7 @@ async def test_the_probe_tells_the_accounts_name(tmp_path: Path) -> None:
     async def account(_: web.Request) -> web.Response:
         return web.json_response({"sid": "ACinvented", "friendly_name": "Example desk"})
 
-    async with served(**{"2010-04-01": account}) as api, tools(settings(api_url=api), tmp_path) as given:
+    async with answering(**{"2010-04-01": account}) as api, tools(settings(api_url=api), tmp_path) as given:
         assert await TwilioSender(given).probe() == "Example desk"
 
 

@@ -39,6 +39,7 @@ from omnibus.http import Http
 from omnibus.model.content import AttachmentRef
 from omnibus.model.raw import RawEvent
 from omnibus.testing.door import account_of, open_door
+from omnibus.testing.served import served
 
 SECRET = "invented-signature-secret-0123456789"
 AT = datetime(2026, 1, 6, 9, 0, tzinfo=UTC)
@@ -221,13 +222,8 @@ async def vonage(status: int) -> AsyncIterator[tuple[str, list[str]]]:
 
     app = web.Application()
     app.router.add_get("/v3/media/{id}", media)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}", seen
-    finally:
-        await runner.cleanup()
+    async with served(app) as url:
+        yield url, seen
 
 
 async def fetched(api: str, uri: str, folder: Path) -> bytes:

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from omnibus.testing.served import served
+
 US = "1100000000000000001"
 THEM = "1100000000000000009"
 ANA = "2200000000000000002"
@@ -49,12 +51,8 @@ async def fake_x() -> AsyncIterator[FakeX]:
     fake = FakeX()
     app = web.Application(client_max_size=100_000_000)
     app.router.add_route("*", "/{path:.*}", fake.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield fake
-    await runner.cleanup()
+    async with served(app) as fake.url:
+        yield fake
 
 
 @pytest.fixture

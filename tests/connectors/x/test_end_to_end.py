@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
-from omnibus.bus.port import Bus
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
-from omnibus.model.codec import Event
-from omnibus.testing.shell import free_port
+from omnibus.testing.pipeline import pipeline
+from omnibus.testing.ports import free_port
 
 if TYPE_CHECKING:
     from tests.connectors.x.conftest import FakeX
@@ -37,17 +30,6 @@ sinks:
 """
 
 
-async def until(bus: Bus, kind: str, holds: Callable[[Any], bool] = lambda _data: True) -> Event:
-    """The first event of that kind of which `holds` is true."""
-    async with asyncio.timeout(30):
-        while True:
-            for batch in [batch async for batch in records(bus, "omnibus.events")]:
-                for event in map(codec.decode, batch):
-                    if event.type == f"omnibus.{kind}.v1" and holds(event.data):
-                        return event
-            await asyncio.sleep(0.05)
-
-
 async def test_a_customer_is_answered_where_they_wrote(
     tmp_path: Path,
     fake_x: FakeX,
@@ -56,46 +38,33 @@ async def test_a_customer_is_answered_where_they_wrote(
     mention: Callable[..., dict[str, Any]],
 ) -> None:
     port = free_port()
-    path = tmp_path / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path, port=port, provider=fake_x.url))
-    url = f"http://127.0.0.1:{port}"
-    async with running(configuration(path), STAGES) as services, aiohttp.ClientSession() as client:
-        runtime: Any = services[0]
-        bus: Bus = runtime._runtime.bus
+    async with pipeline(tmp_path, CONFIG.format(folder=tmp_path, port=port, provider=fake_x.url), port) as desk:
 
         async def receive(body: dict[str, Any]) -> int:
             data, headers = signed(body, "invented-client-secret", newer=True)
-            async with client.post(f"{url}/in/x", data=data, headers=headers) as answer:
+            async with desk.session.post(f"{desk.url}/in/x", data=data, headers=headers) as answer:
                 return answer.status
-
-        async def reply(conversation: str, text: str) -> None:
-            headers = {"Authorization": "Bearer api-token-of-the-test"}
-            address = f"{url}/api/conversations/{conversation}/commands"
-            async with asyncio.timeout(30):
-                while True:
-                    async with client.post(address, json={"type": "reply", "text": text}, headers=headers) as answer:
-                        if answer.status != 404:  # the router has not seen it yet
-                            assert answer.status == 202
-                            return
-                    await asyncio.sleep(0.05)
 
         assert await receive(mention("Is @example_store open?", "2008100000000000100")) == 200
         assert await receive(dm("Where is my parcel?", "2008100000000000200")) == 200
-        public = await until(
-            bus, "message.received", lambda data: data.message.content.__struct_config__.tag == "social"
+        public = await desk.first(
+            "message.received", lambda data: data.message.content.__struct_config__.tag == "social"
         )
-        private = await until(
-            bus, "message.received", lambda data: data.message.content.__struct_config__.tag == "text"
+        private = await desk.first(
+            "message.received", lambda data: data.message.content.__struct_config__.tag == "text"
         )
         assert public.subject != private.subject
-        await reply(public.subject, "Yes, until six.")
-        await reply(private.subject, "It comes today.")
+        await desk.reply(public.subject, "Yes, until six.")
+        await desk.reply(private.subject, "It comes today.")
         for event in (public, private):
-            subject = event.subject
-            await until(bus, "message.delivery", lambda data, subject=subject: data.conversation_id == subject)  # type: ignore[misc]  # mypy cannot infer a lambda that binds the loop variable
+            await desk.first("message.delivery", partial(_is_of, event.subject))
 
     calls = {path: body for _, path, body in fake_x.calls}
     assert calls == {
         "/2/tweets": {"text": "Yes, until six.", "reply": {"in_reply_to_tweet_id": "2008100000000000100"}},
         f"/2/dm_conversations/with/{ANA}/messages": {"text": "It comes today."},
     }
+
+
+def _is_of(conversation: str, data: Any) -> bool:
+    return bool(data.conversation_id == conversation)

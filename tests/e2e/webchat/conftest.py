@@ -9,7 +9,6 @@ import asyncio
 import base64
 import json
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +29,8 @@ from omnibus.cli.up import running
 from omnibus.config.load import loads
 from omnibus.model import content as c
 from omnibus.model.codec import Event, decode
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
 
 T = TypeVar("T")
 DEADLINE_S = 15.0
@@ -310,7 +311,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._port = _free_port()
+        self._port = free_port()
         self._running = AsyncExitStack()
         self._embedding = AsyncExitStack()
         self._api = aiohttp.ClientSession()
@@ -419,19 +420,8 @@ class Site:
 
         app = web.Application()
         app.router.add_get("/", embed)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        self._embedding.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        self.embedding = f"http://localhost:{runner.addresses[0][1]}"
-
-
-def _free_port() -> int:
-    """A port nobody listens on; the same one serves again after a restart."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        url = await self._embedding.enter_async_context(served(app))
+        self.embedding = url.replace("127.0.0.1", "localhost")
 
 
 async def eventually(what: str, look: Callable[[], Awaitable[T | None]]) -> T:

@@ -15,7 +15,9 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from click.testing import Result
 
 from omnibus.config.errors import ConfigErrors
-from omnibus.testing.shell import Shell, free_port
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
+from omnibus.testing.shell import Shell
 
 Omnibus = Callable[..., Result]
 
@@ -80,13 +82,8 @@ async def a_bot_api(port: int, token: str) -> AsyncIterator[None]:
 
     app = web.Application()
     app.router.add_post("/bot{token}/getMe", get_me)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with served(app, port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 class MailServer(Controller):

@@ -11,7 +11,8 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from omnibus.testing.shell import Process, Shell, eventually, free_port
+from omnibus.testing.ports import free_port
+from omnibus.testing.shell import Process, Shell, eventually
 
 CONFIG = """
 bus: embedded:./data

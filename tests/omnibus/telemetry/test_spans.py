@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from omnibus.telemetry import trace
 from omnibus.telemetry.redact import remember
 from omnibus.telemetry.spans import OtelTracer, SilentTracer, open_tracer
+from omnibus.testing.served import served
 
 
 def test_a_span_continues_the_trace_it_was_given() -> None:
@@ -71,12 +72,8 @@ async def collector() -> AsyncIterator[tuple[str, list[str]]]:
 
     app = web.Application()
     app.router.add_post("/{path:.*}", note)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1/traces", asked
-    await runner.cleanup()
+    async with served(app) as url:
+        yield f"{url}/v1/traces", asked
 
 
 async def test_spans_reach_a_collector(collector: tuple[str, list[str]]) -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 from standardwebhooks import Webhook
 
 from omnibus.http import Http
+from omnibus.testing.served import served
 
 SECRET = "whsec_aW52ZW50ZWQtZm9yLXRlc3RzLW9ubHkh"
 
@@ -40,13 +41,9 @@ async def bot() -> AsyncIterator[Bot]:
     it = Bot()
     app = web.Application()
     app.router.add_post("/", it.ask)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    it.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    yield it
-    await runner.cleanup()
+    async with served(app) as url:
+        it.url = f"{url}/"
+        yield it
 
 
 @pytest.fixture

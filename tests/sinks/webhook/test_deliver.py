@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from omnibus.clock import ManualClock
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, Refused, TryAgain
 from omnibus.standard_webhooks import strict_key
+from omnibus.testing.served import served
 from sinks._engine.envelope import Envelope
 from sinks.webhook.deliver import WebhookSink
 from sinks.webhook.sink import WebhookSettings
@@ -48,22 +50,16 @@ class Receiver:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[[], Any]]:
-    runners: list[web.AppRunner] = []
+    async with AsyncExitStack() as stack:
 
-    async def start() -> Receiver:
-        receiver = Receiver()
-        app = web.Application()
-        app.router.add_post("/hook", receiver.take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        runners.append(runner)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        receiver.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-        return receiver
+        async def start() -> Receiver:
+            receiver = Receiver()
+            app = web.Application()
+            app.router.add_post("/hook", receiver.take)
+            receiver.url = f"{await stack.enter_async_context(served(app))}/hook"
+            return receiver
 
-    yield start
-    for runner in runners:
-        await runner.cleanup()
+        yield start
 
 
 @pytest.fixture

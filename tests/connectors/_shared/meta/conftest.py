@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 
 from omnibus import clock
-from omnibus.bus.port import Bus
-from omnibus.cli.demo.outside import free_port
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
 from omnibus.model.codec import Event
+from omnibus.testing.pipeline import EVENTS, Pipeline, pipeline
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
 
 PICTURE = b"\x89PNG\r\n\x1a\n invented"
 CONFIG = """
@@ -76,60 +71,38 @@ class Graph:
         return web.Response(body=PICTURE, content_type="image/png") if known else web.Response(status=401)
 
 
-class Installation:
+class Installation(Pipeline):
     """A running pipeline, and what Meta and an agent do with it."""
 
-    def __init__(self, bus: Bus, session: ClientSession, url: str, graph: Graph) -> None:
+    def __init__(self, at: Pipeline, graph: Graph) -> None:
+        super().__init__(at.url, at.bus, at.session)
         self.graph = graph
-        self._bus = bus
-        self._session = session
-        self._url = url
 
     async def webhook(self, account: str, body: dict[str, Any], secret: str = "secret-of-the-first-app") -> int:
         """Meta calls."""
         data = json.dumps(body).encode()
         signature = hmac.new(secret.encode(), data, hashlib.sha256).hexdigest()
         headers = {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={signature}"}
-        async with self._session.post(f"{self._url}/in/{account}", data=data, headers=headers) as answer:
+        async with self.session.post(f"{self.url}/in/{account}", data=data, headers=headers) as answer:
             return answer.status
 
     async def handshake(self, account: str, token: str) -> tuple[int, str]:
         query = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": token}
-        async with self._session.get(f"{self._url}/in/{account}", params=query) as answer:
+        async with self.session.get(f"{self.url}/in/{account}", params=query) as answer:
             return answer.status, await answer.text()
 
-    async def reply(self, conversation: str, text: str) -> str:
+    async def answered(self, conversation: str, text: str) -> str:
         """An agent answers; the provider's id of the answer."""
-        url = f"{self._url}/api/conversations/{conversation}/commands"
-        headers = {"Authorization": "Bearer api-token-of-the-test"}
         before = len(self.of_type(await self.events(), "message.delivery"))
-        async with asyncio.timeout(30):
-            while True:
-                async with self._session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
-                    if answer.status != 404:  # until the router has seen the conversation
-                        assert answer.status == 202, await answer.text()
-                        break
-                await asyncio.sleep(0.02)
-        deliveries = await self.until("message.delivery", before + 1)
+        await self.reply(conversation, text)
+        deliveries = await self.all("message.delivery", before + 1)
         native_id: str = deliveries[-1].native_id
         return native_id
 
-    async def until(self, kind: str, count: int = 1, topic: str = "omnibus.events") -> list[Any]:
+    async def all(self, kind: str, count: int = 1, topic: str = EVENTS) -> list[Any]:
         """The data of the events of that type, once there are so many."""
-        async with asyncio.timeout(30):
-            bounds = await self._bus.bounds(topic)
-            found = self.of_type(await self.events(topic), kind)
-            if len(found) >= count:
-                return found
-            starts = {number: first for number, (first, _) in bounds.items()}
-            async for _ in self._bus.follow(topic, starts):
-                found = self.of_type(await self.events(topic), kind)
-                if len(found) >= count:
-                    break
-        return found
-
-    async def events(self, topic: str = "omnibus.events") -> list[Event]:
-        return [codec.decode(record) async for batch in records(self._bus, topic) for record in batch]
+        events = await self.until(lambda events: len(self.of_type(events, kind)) >= count, topic)
+        return self.of_type(events, kind)
 
     @staticmethod
     def of_type(events: Sequence[Event], kind: str) -> list[Any]:
@@ -144,12 +117,8 @@ class Installation:
 @pytest.fixture
 async def graph() -> AsyncIterator[Graph]:
     graph = Graph()
-    runner = web.AppRunner(graph.app(), access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    graph.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    yield graph
-    await runner.cleanup()
+    async with served(graph.app()) as graph.url:
+        yield graph
 
 
 @pytest.fixture
@@ -161,12 +130,8 @@ def bus(tmp_path: Path) -> str:
 @pytest.fixture
 async def installation(tmp_path: Path, graph: Graph, bus: str) -> AsyncIterator[Installation]:
     port = free_port()
-    path = tmp_path / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path, port=port, graph=graph.url, bus=bus))
-    async with AsyncExitStack() as stack:
-        services: Any = await stack.enter_async_context(running(configuration(path), STAGES))
-        session = await stack.enter_async_context(ClientSession())
-        yield Installation(services[0]._runtime.bus, session, f"http://127.0.0.1:{port}", graph)
+    async with pipeline(tmp_path, CONFIG.format(folder=tmp_path, port=port, graph=graph.url, bus=bus), port) as at:
+        yield Installation(at, graph)
 
 
 def whatsapp(*changes: tuple[str, dict[str, Any]]) -> dict[str, Any]:

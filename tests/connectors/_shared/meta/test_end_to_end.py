@@ -48,12 +48,12 @@ async def test_a_question_with_a_picture_is_answered_and_the_answer_read(install
     assert await installation.webhook("wa-one", whatsapp_change(messages=[picture])) == 200
     assert await installation.webhook("wa-one", whatsapp_change(messages=[picture])) == 200
 
-    [received] = await installation.until("message.received")
-    [stored] = await installation.until("message.attachment")
+    [received] = await installation.all("message.received")
+    [stored] = await installation.all("message.attachment")
     assert received.message.content.caption == "Is this mine?"
     assert (stored.attachment.state, stored.attachment.mime) == ("stored", "image/png")
 
-    native_id = await installation.reply(received.message.conversation_id, "It is.")
+    native_id = await installation.answered(received.message.conversation_id, "It is.")
     [(token, path, body)] = installation.graph.calls
     assert (token, path) == ("token-one", "1055/messages")
     assert (body["to"], body["text"]["body"]) == ("12025550101", "It is.")
@@ -62,7 +62,7 @@ async def test_a_question_with_a_picture_is_answered_and_the_answer_read(install
     pricing = {"billable": True, "category": "service"}
     given = {**status, "pricing": pricing, "biz_opaque_callback_data": body["biz_opaque_callback_data"]}
     assert await installation.webhook("wa-one", whatsapp_change(statuses=[given])) == 200
-    *_, read = await installation.until("message.delivery", 2)
+    *_, read = await installation.all("message.delivery", 2)
     assert (read.delivery.status, read.attributes["pricing_category"]) == ("read", "service")
 
 
@@ -70,13 +70,13 @@ async def test_each_part_of_a_batch_belongs_to_its_own_account(installation: Ins
     """Two numbers of one app come in one request; a third belongs to an app with another secret."""
     body = say({"1055": "to the first", "2066": "to the second", "3077": "to the third"})
     assert await installation.webhook("wa-one", body) == 200
-    messages = [data.message for data in await installation.until("message.received", 3)]
+    messages = [data.message for data in await installation.all("message.received", 3)]
     accounts = {message.content.text: message.channel_account_id for message in messages}
     # The first app's secret proves nothing to the third account: its part stays with the account of the address.
     assert accounts == {"to the first": "wa-one", "to the second": "wa-two", "to the third": "wa-one"}
 
     second = next(message for message in messages if message.content.text == "to the second")
-    await installation.reply(second.conversation_id, "hello")
+    await installation.answered(second.conversation_id, "hello")
     assert [(token, path) for token, path, _ in installation.graph.calls] == [("token-two", "2066/messages")]
 
 
@@ -84,14 +84,14 @@ async def test_a_request_is_proven_with_the_secret_of_its_own_account(installati
     assert await installation.webhook("wa-elsewhere", say({"3077": "forged"})) == 401
     own = say({"3077": "genuine"})
     assert await installation.webhook("wa-elsewhere", own, secret="secret-of-another-app") == 200
-    [received] = await installation.until("message.received")
+    [received] = await installation.all("message.received")
     assert (received.message.content.text, received.message.channel_account_id) == ("genuine", "wa-elsewhere")
 
 
 async def test_a_messenger_answer_is_shown_once_and_read(installation: Installation) -> None:
     assert await installation.webhook("page", direct("page", "4001", {"message": {"mid": "m_1", "text": "hi"}})) == 200
-    [received] = await installation.until("message.received")
-    native_id = await installation.reply(received.message.conversation_id, "hello")
+    [received] = await installation.all("message.received")
+    native_id = await installation.answered(received.message.conversation_id, "hello")
     [(token, path, body)] = installation.graph.calls
     assert (token, path, body["recipient"], body["message"]["text"]) == (
         "token-page",
@@ -103,7 +103,7 @@ async def test_a_messenger_answer_is_shown_once_and_read(installation: Installat
     seen = {"read": {"watermark": clock.now_ms() + 1_000}}
     assert await installation.webhook("page", direct("page", "4001", echo, seen)) == 200
 
-    *_, read = await installation.until("message.delivery", 2)
+    *_, read = await installation.all("message.delivery", 2)
     assert (read.delivery.status, read.native_id) == ("read", None)
     assert len(installation.of_type(await installation.events(), "message.sent")) == 1
 
@@ -121,10 +121,10 @@ async def test_a_comment_is_answered_in_public(installation: Installation) -> No
     }
     body = {"object": "page", "entry": [{"id": "4001", "time": 1, "changes": [{"field": "feed", "value": value}]}]}
     assert await installation.webhook("page", body) == 200
-    [received] = await installation.until("message.received")
+    [received] = await installation.all("message.received")
     assert received.message.content.kind == "comment"
 
-    await installation.reply(received.message.conversation_id, "Yes, we do!")
+    await installation.answered(received.message.conversation_id, "Yes, we do!")
     assert installation.graph.calls == [("token-page", "1_1001/comments", {"message": "Yes, we do!"})]
 
 
@@ -132,14 +132,14 @@ async def test_an_instagram_answer_comes_back_as_an_echo_and_is_shown_once(insta
     """Instagram's echo bears no mark of ours, only the id of what we sent."""
     hello = direct("instagram", "5001", {"message": {"mid": "ig_1", "text": "hi"}})
     assert await installation.webhook("profile", hello) == 200
-    [received] = await installation.until("message.received")
-    native_id = await installation.reply(received.message.conversation_id, "hello")
+    [received] = await installation.all("message.received")
+    native_id = await installation.answered(received.message.conversation_id, "hello")
     echo = {"message": {"mid": native_id, "is_echo": True, "text": "hello"}}
     again = {"message": {"mid": "ig_2", "text": "thanks"}}
     assert await installation.webhook("profile", direct("instagram", "5001", echo, again)) == 200
 
     queue = "omnibus.queue.general"
-    [thanks] = await installation.until("message.received", 1, queue)
+    [thanks] = await installation.all("message.received", 1, queue)
     assert thanks.message.content.text == "thanks"
     shown = installation.of_type(await installation.events(queue), "message.sent")
     assert [sent.message.content.text for sent in shown] == ["hello"]

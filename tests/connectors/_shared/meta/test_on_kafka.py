@@ -30,8 +30,8 @@ async def test_a_signed_request_is_answered_over_kafka(
     assert await installation.webhook("wa-one", body, secret="of-somebody-else") == 401
     assert await installation.webhook("wa-one", body) == 200
     assert await installation.webhook("wa-one", body) == 200
-    [received] = await installation.until("message.received")
-    native_id = await installation.reply(received.message.conversation_id, "Until six.")
+    [received] = await installation.all("message.received")
+    native_id = await installation.answered(received.message.conversation_id, "Until six.")
     [(token, path, sent)] = installation.graph.calls
     assert (token, path, sent["to"], sent["text"]["body"]) == (
         "token-one", "1055/messages", "12025550101", "Until six.",
@@ -42,7 +42,7 @@ async def test_a_signed_request_is_answered_over_kafka(
     metadata = {"messaging_product": "whatsapp", "metadata": {"phone_number_id": "1055"}, "statuses": [status]}
     entry = {"id": "9001", "changes": [{"field": "messages", "value": metadata}]}
     assert await installation.webhook("wa-one", {"object": "whatsapp_business_account", "entry": [entry]}) == 200
-    *_, read = await installation.until("message.delivery", 2)
+    *_, read = await installation.all("message.delivery", 2)
     assert read.delivery.status == "read"
     [_, answer] = [
         event.type

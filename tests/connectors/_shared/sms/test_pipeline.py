@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import json
@@ -14,17 +13,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import web
 from yarl import URL
 
 from omnibus import clock
-from omnibus.bus.port import Bus
-from omnibus.cli.demo.outside import free_port
-from omnibus.cli.reading import records
-from omnibus.cli.settings import configuration
-from omnibus.cli.up import STAGES, running
-from omnibus.model import codec
 from omnibus.model.codec import Event
+from omnibus.testing.pipeline import Pipeline, pipeline
+from omnibus.testing.ports import free_port
+from omnibus.testing.served import served
 
 PUBLIC = "https://in.example.com"
 CONFIG = """
@@ -61,13 +57,11 @@ routes: [{{name: everything, to: queue:general}}]
 OURS, ANA = "+12025550123", "+12025550147"
 
 
-class Pipeline:
+class Exchange(Pipeline):
     """A running installation, and what a provider outside sees of it."""
 
-    def __init__(self, port: int, bus: Bus, session: ClientSession, handed_in: list[dict[str, str]]) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.bus = bus
-        self.session = session
+    def __init__(self, at: Pipeline, handed_in: list[dict[str, str]]) -> None:
+        super().__init__(at.url, at.bus, at.session)
         self.handed_in = handed_in
 
     async def twilio(self, account: str, token: str, target: str = "", **fields: str) -> int:
@@ -95,45 +89,13 @@ class Pipeline:
         async with self.session.get(url) as answer:
             return answer.status, await answer.read()
 
-    async def reply(self, conversation: str, text: str) -> None:
-        url = f"{self.url}/api/conversations/{conversation}/commands"
-        headers = {"Authorization": "Bearer api-token-of-the-test"}
-        status = 404
-        async with asyncio.timeout(30):
-            while status == 404:  # until the API has heard of the conversation
-                async with self.session.post(url, json={"type": "reply", "text": text}, headers=headers) as answer:
-                    status = answer.status
-        assert status == 202
-
-    async def events(self) -> list[Event]:
-        found = [record async for batch in records(self.bus, "omnibus.events") for record in batch]
-        return [codec.decode(record) for record in found]
-
-    async def until(self, holds: Callable[[Sequence[Event]], bool]) -> list[Event]:
-        """The events once `holds` is true of them."""
-        topic = "omnibus.events"
-        async with asyncio.timeout(30):
-            if holds(found := await self.events()):
-                return found
-            start = {partition: first for partition, (first, _) in (await self.bus.bounds(topic)).items()}
-            async for _ in self.bus.follow(topic, start):
-                if holds(found := await self.events()):
-                    break
-        return found
-
 
 @pytest.fixture
-async def pipeline(tmp_path: Path) -> AsyncIterator[Pipeline]:
+async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
     port, provider, handed_in = free_port(), free_port(), list[dict[str, str]]()
-    path = tmp_path / "omnibus.yaml"
-    path.write_text(CONFIG.format(folder=tmp_path, port=port, provider=provider))
-    async with (
-        provider_at(provider, handed_in),
-        running(configuration(path), STAGES) as services,
-        ClientSession() as session,
-    ):
-        runtime: Any = services[0]
-        yield Pipeline(port, runtime._runtime.bus, session, handed_in)
+    config = CONFIG.format(folder=tmp_path, port=port, provider=provider)
+    async with provider_at(provider, handed_in), pipeline(tmp_path, config, port) as at:
+        yield Exchange(at, handed_in)
 
 
 @asynccontextmanager
@@ -155,13 +117,8 @@ async def provider_at(port: int, handed_in: list[dict[str, str]]) -> AsyncIterat
     app.router.add_post("/2010-04-01/Accounts/{sid}/Messages.json", twilio)
     app.router.add_post("/v1/messages", vonage)
     app.router.add_get("/sendsms", kannel)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
+    async with served(app, port):
         yield
-    finally:
-        await runner.cleanup()
 
 
 def _base64url(data: bytes) -> str:
@@ -182,57 +139,57 @@ def has_status(status: str) -> Callable[[Sequence[Event]], bool]:
     return holds
 
 
-async def test_a_text_is_answered_and_its_delivery_reported(pipeline: Pipeline) -> None:
+async def test_a_text_is_answered_and_its_delivery_reported(exchange: Exchange) -> None:
     message = {"MessageSid": "SMin1", "From": ANA, "To": OURS, "Body": "hello", "NumMedia": "0"}
-    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200
-    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200, "a copy is taken, and dropped"
-    (inbound,) = received(await pipeline.until(lambda events: len(received(events)) > 0))
-    await pipeline.reply(inbound.subject, "We are looking into it")
-    await pipeline.until(has_status("sent"))
-    (sent,) = pipeline.handed_in
+    assert await exchange.twilio("sms-us", "token-of-the-first", **message) == 200
+    assert await exchange.twilio("sms-us", "token-of-the-first", **message) == 200, "a copy is taken, and dropped"
+    (inbound,) = received(await exchange.until(lambda events: len(received(events)) > 0))
+    await exchange.reply(inbound.subject, "We are looking into it")
+    await exchange.until(has_status("sent"))
+    (sent,) = exchange.handed_in
     assert (sent["From"], sent["To"], sent["Body"]) == (OURS, ANA, "We are looking into it")
 
     target = sent["StatusCallback"].removeprefix(f"{PUBLIC}/in/sms-us")
     report = {"MessageSid": "SMout1", "MessageStatus": "delivered", "From": "+12025550199", "To": ANA}
-    assert await pipeline.twilio("sms-us", "token-of-the-first", target, **report) == 200
-    events = await pipeline.until(has_status("delivered"))
+    assert await exchange.twilio("sms-us", "token-of-the-first", target, **report) == 200
+    events = await exchange.until(has_status("delivered"))
     assert len(received(events)) == 1
 
 
-async def test_two_accounts_do_not_open_each_other(pipeline: Pipeline) -> None:
+async def test_two_accounts_do_not_open_each_other(exchange: Exchange) -> None:
     """The same message for both: each is proven by its own token, and belongs to its own account."""
     message = {"MessageSid": "SMin1", "From": ANA, "To": OURS, "Body": "hello", "NumMedia": "0"}
-    assert await pipeline.twilio("sms-us", "token-of-the-second", **message) == 401
-    assert await pipeline.twilio("sms-uk", "token-of-the-first", **message) == 401
-    assert await pipeline.twilio("sms-us", "token-of-the-first", **message) == 200
-    assert await pipeline.twilio("sms-uk", "token-of-the-second", **message) == 200
-    events = received(await pipeline.until(lambda events: len(received(events)) == 2))
+    assert await exchange.twilio("sms-us", "token-of-the-second", **message) == 401
+    assert await exchange.twilio("sms-uk", "token-of-the-first", **message) == 401
+    assert await exchange.twilio("sms-us", "token-of-the-first", **message) == 200
+    assert await exchange.twilio("sms-uk", "token-of-the-second", **message) == 200
+    events = received(await exchange.until(lambda events: len(received(events)) == 2))
     assert {event.data.message.channel_account_id for event in events} == {"sms-us", "sms-uk"}
     assert len({event.subject for event in events}) == 2
 
 
-async def test_two_accounts_of_vonage_answer_each_with_its_own_credentials(pipeline: Pipeline) -> None:
+async def test_two_accounts_of_vonage_answer_each_with_its_own_credentials(exchange: Exchange) -> None:
     message = {"message_uuid": "uuid-in1", "channel": "sms", "from": ANA[1:], "to": OURS[1:], "message_type": "text"}
     first, second = "signature-secret-of-the-first", "signature-secret-of-the-second"
-    assert await pipeline.vonage("vonage-us", second, **message, text="hello") == 401
-    assert await pipeline.vonage("vonage-us", first, **message, text="hello") == 200
-    assert await pipeline.vonage("vonage-us", first, **message, text="hello") == 200, "a copy is taken, and dropped"
-    assert await pipeline.vonage("vonage-uk", second, **message, text="hello") == 200
-    events = received(await pipeline.until(lambda events: len(received(events)) == 2))
+    assert await exchange.vonage("vonage-us", second, **message, text="hello") == 401
+    assert await exchange.vonage("vonage-us", first, **message, text="hello") == 200
+    assert await exchange.vonage("vonage-us", first, **message, text="hello") == 200, "a copy is taken, and dropped"
+    assert await exchange.vonage("vonage-uk", second, **message, text="hello") == 200
+    events = received(await exchange.until(lambda events: len(received(events)) == 2))
     subjects = {event.data.message.channel_account_id: event.subject for event in events}
-    await pipeline.reply(subjects["vonage-uk"], "We are looking into it")
-    await pipeline.until(has_status("sent"))
-    (sent,) = pipeline.handed_in
+    await exchange.reply(subjects["vonage-uk"], "We are looking into it")
+    await exchange.until(has_status("sent"))
+    (sent,) = exchange.handed_in
     assert (sent["from"], sent["to"], sent["text"]) == (OURS[1:], ANA[1:], "We are looking into it")
     assert sent["as"] == f"Basic {base64.b64encode(b'second12:api-secret-of-the-second').decode()}"
 
     report = {"message_uuid": "uuid-out1", "channel": "sms", "from": OURS[1:], "to": ANA[1:], "status": "delivered"}
-    assert await pipeline.vonage("vonage-uk", second, **report) == 200
-    events = await pipeline.until(has_status("delivered"))
+    assert await exchange.vonage("vonage-uk", second, **report) == 200
+    events = await exchange.until(has_status("delivered"))
     assert len(received(events)) == 2
 
 
-async def test_a_long_message_in_parts_is_one_and_its_answer_is_reported(pipeline: Pipeline) -> None:
+async def test_a_long_message_in_parts_is_one_and_its_answer_is_reported(exchange: Exchange) -> None:
     """Kannel hands over the parts as they come, here the last one first, and one of them twice."""
     parts = {1: "The parcel ", 2: "came today, ", 3: "thank you."}
     for number in (3, 1, 1, 2):
@@ -246,15 +203,15 @@ async def test_a_long_message_in_parts_is_one_and_its_answer_is_reported(pipelin
                 "charset": "UTF-8",
             }
         )
-        assert await pipeline.kannel(f"{fields}&udh=%05%00%03%C7%03%{number:02X}") == (200, b"")
-    (inbound,) = received(await pipeline.until(lambda events: len(received(events)) > 0))
+        assert await exchange.kannel(f"{fields}&udh=%05%00%03%C7%03%{number:02X}") == (200, b"")
+    (inbound,) = received(await exchange.until(lambda events: len(received(events)) > 0))
     assert inbound.data.message.content.text == "The parcel came today, thank you."
 
-    await pipeline.reply(inbound.subject, "You are welcome")
-    await pipeline.until(has_status("sent"))
-    (sent,) = pipeline.handed_in
+    await exchange.reply(inbound.subject, "You are welcome")
+    await exchange.until(has_status("sent"))
+    (sent,) = exchange.handed_in
     assert (sent["to"], sent["from"], sent["text"]) == (ANA, OURS, "You are welcome")
     query = sent["dlr-url"].partition("?")[2].replace("%d", "1").replace("%A", "")
-    assert await pipeline.kannel(query) == (200, b"")
-    events = await pipeline.until(has_status("delivered"))
+    assert await exchange.kannel(query) == (200, b"")
+    events = await exchange.until(has_status("delivered"))
     assert len(received(events)) == 1

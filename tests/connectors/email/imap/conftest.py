@@ -27,10 +27,10 @@ from connectors.email.settings import EmailSettings, ImapSettings
 from omnibus.bus.port import Out
 from omnibus.channel.declaration import Account
 from omnibus.channel.receive import ReceiverTools
-from omnibus.cli.demo.outside import free_port
 from omnibus.config.fields import Secret
 from omnibus.http import Http
 from omnibus.model.raw import RawEvent
+from omnibus.testing.ports import free_port
 
 MISSING = "Dovecot is not installed: apt-get install dovecot-imapd (Debian, Ubuntu)"
 PASSWORD = "invented-password"

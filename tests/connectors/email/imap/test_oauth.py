@@ -12,6 +12,7 @@ from aiohttp import web
 from connectors.email.settings import OauthSettings
 from omnibus.config.fields import Secret
 from omnibus.errors import Misconfigured, TryAgain
+from omnibus.testing.served import served
 
 
 class TokenServer:
@@ -46,11 +47,8 @@ async def tokens(dovecot: Any, tokeninfo_port: int) -> AsyncIterator[TokenServer
     app = web.Application()
     app.router.add_post("/token", server.token)
     app.router.add_get("/tokeninfo", server.tokeninfo)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", tokeninfo_port).start()
-    yield server
-    await runner.cleanup()
+    async with served(app, tokeninfo_port):
+        yield server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from omnibus.cli.demo.outside import free_port
+from omnibus.testing.ports import free_port
 
 MISSING = "Postfix is not installed: apt-get install postfix (Debian, Ubuntu)"
 NEEDS_ROOT = "Postfix starts as root only: run the tests as root, or leave tests/connectors/email/postfix out"

@@ -16,7 +16,7 @@ from omnibus.bus.port import Out, Record, StageSpec, StoreSpec, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.errors import Misconfigured, TopicMismatch
 from omnibus.stage.contract import Ctx, Timer
-from omnibus.testing.kafka import free_ports
+from omnibus.testing.ports import free_ports
 
 if TYPE_CHECKING:
     from tests.omnibus.bus.kafka.conftest import MakeBus

@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from omnibus.testing.kafka import cluster, free_ports
+from omnibus.testing.kafka import cluster
+from omnibus.testing.ports import free_ports
 
 PASSWORD = "invented-password"
 ISSUER, AUDIENCE = "https://login.example.org", "kafka.example.org"
