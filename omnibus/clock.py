@@ -39,6 +39,15 @@ class ManualClock:
         self._ms += int(by.total_seconds() * 1000)
 
 
+class LaterClock(SystemClock):
+    """The machine's own clock, ahead by what a test lets pass."""
+
+    ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
+
+
 _current: Clock = SystemClock()
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 import msgspec
 import structlog
 
+from connectors._shared.cursor import stored_cursor
 from connectors._shared.live.frames import Entry
 from connectors._shared.live.history import TABLE, entry_of, time_of
 from connectors.app.devices import Device, Devices
@@ -84,10 +85,7 @@ class AppPusher:
         bounds = await self._tools.bus.bounds(self._topic)
         if stored is None:
             return {partition: after for partition, (_, after) in bounds.items()}
-        try:
-            known = msgspec.json.decode(stored, type=dict[int, int])
-        except msgspec.DecodeError:
-            raise Misconfigured("cursor", "the stored cursor of this account is not of this channel") from None
+        known = stored_cursor(stored, dict[int, int])
         # Compaction may have taken away what the cursor points at; what is left is newer.
         return {partition: max(first, known.get(partition, first)) for partition, (first, _) in bounds.items()}
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
+from connectors._shared.said import Said
 from connectors.discord.payload import Attachment, Message, StickerItem
 from omnibus.channel.events import Media
 from omnibus.model.content import (
@@ -61,13 +60,6 @@ SERVICE: Mapping[int, str] = {
     38: "raid_alert",
     46: "poll_ended",
 }
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the files it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(message: Message) -> Said:

@@ -15,6 +15,7 @@ from enum import IntEnum
 import msgspec
 import structlog
 
+from connectors._shared.cursor import stored_cursor
 from connectors._shared.reading import Foreign, Number, read
 from connectors.discord.answers import answer_to
 from connectors.discord.api import RestApi
@@ -137,7 +138,8 @@ class DiscordGateway:
 
     async def run(self) -> None:
         """Raises Misconfigured (token, intents), TryAgain (Discord is away), Fenced (another process took over)."""
-        self._cursor = _decode(await self._tools.cursor())
+        stored = await self._tools.cursor()
+        self._cursor = stored_cursor(stored, Cursor) if stored else Cursor()
         while True:
             with suppress(_Again):
                 await self._connection()
@@ -317,12 +319,3 @@ def _frame(text: str | bytes) -> Frame:
 def _path(token: str) -> str:
     """A token as a part of an address."""
     return "".join(sign for sign in token if sign.isascii() and (sign.isalnum() or sign in "-_."))
-
-
-def _decode(cursor: bytes | None) -> Cursor:
-    if not cursor:
-        return Cursor()
-    try:
-        return msgspec.json.decode(cursor, type=Cursor)
-    except msgspec.DecodeError:
-        raise Misconfigured("cursor", "the stored cursor of this account is not of this channel") from None

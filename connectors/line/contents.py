@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from connectors._shared.reading import LONGEST_NATIVE_TYPE
+from connectors._shared.said import Said
 from connectors.line.payload import Message
 from omnibus.channel.events import Media
 from omnibus.model.content import (
     AttachmentRef,
     Audio,
-    Content,
     File,
     Image,
     Location,
@@ -23,13 +21,6 @@ from omnibus.model.content import (
 )
 
 FIRST = "0"
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the file it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(message: Message) -> Said:

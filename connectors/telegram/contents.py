@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from connectors._shared.reading import LONGEST_NATIVE_TYPE, read
+from connectors._shared.said import Said
 from connectors.telegram.updates import Contact, FileInfo, Location, Message, User
 from omnibus.channel.events import Media
 from omnibus.model.base import Attributes
@@ -14,7 +15,6 @@ from omnibus.model.content import (
     AttachmentRef,
     Audio,
     ContactCard,
-    Content,
     File,
     Image,
     Postback,
@@ -29,13 +29,6 @@ from omnibus.model.content import Location as Spot
 FIRST = "0"
 """The place of a message's only attachment."""
 LONGEST_PARAM = 500
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the file it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(message: Message, kinds: frozenset[str]) -> Said:

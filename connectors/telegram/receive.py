@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 import structlog
 
+from connectors._shared.cursor import stored_cursor
 from connectors.telegram.api import BotApi, Conflict
 from connectors.telegram.channel import TelegramSettings, pressed_button
 from omnibus import clock
@@ -71,7 +72,8 @@ class TelegramPoller:
 
     async def run(self) -> None:
         """Raises Misconfigured (wrong token, another receiver), TryAgain (Telegram is away), Fenced."""
-        cursor = _decode(await self._tools.cursor())
+        stored = await self._tools.cursor()
+        cursor = stored_cursor(stored, Cursor) if stored else Cursor()
         if self._settings.delete_webhook:
             await self._api.call("deleteWebhook", {"drop_pending_updates": False})
         while True:
@@ -147,15 +149,6 @@ class TelegramPoller:
                 await self._api.call("answerCallbackQuery", {"callback_query_id": query_id})
             except (TryAgain, Refused, Misconfigured) as fault:
                 log.info("telegram.press_not_answered", account=self._tools.account.name, why=type(fault).__name__)
-
-
-def _decode(cursor: bytes | None) -> Cursor:
-    if not cursor:
-        return Cursor()
-    try:
-        return msgspec.json.decode(cursor, type=Cursor)
-    except msgspec.DecodeError:
-        raise Misconfigured("cursor", "the stored cursor of this account is not of this channel") from None
 
 
 def _updates(result: msgspec.Raw) -> Sequence[Fetched]:

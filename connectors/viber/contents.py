@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-import msgspec
-
 from connectors._shared.reading import LONGEST_NATIVE_TYPE
+from connectors._shared.said import Said
 from connectors.viber.choices import chosen
 from connectors.viber.payload import Contact, Message
 from omnibus.channel.events import Media
 from omnibus.model.content import (
     AttachmentRef,
     ContactCard,
-    Content,
     File,
     Image,
     Location,
@@ -27,13 +25,6 @@ from omnibus.model.content import (
 FIRST = "0"
 MEDIA_LIVES = timedelta(hours=1)
 """https://developers.viber.com/docs/api/rest-bot-api/#receive-message-from-user"""
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the file it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(message: Message, at: datetime) -> Said:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from connectors._shared.reading import LONGEST_NATIVE_TYPE, facts
+from connectors._shared.said import Said
 from connectors.whatsapp_cloud import payload
 from connectors.whatsapp_cloud.payload import MediaFile, Parts
 from connectors.whatsapp_cloud.vcard import vcard_of
@@ -16,7 +17,6 @@ from omnibus.model.content import (
     Audio,
     ChoiceResponse,
     ContactCard,
-    Content,
     File,
     FormField,
     FormResponse,
@@ -35,13 +35,6 @@ FIRST = "0"
 """The place of a message's only attachment."""
 MAX_FORM_FIELDS = 200
 _LARGEST = 2**63
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the file it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(parts: Parts) -> Said:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,21 +37,6 @@ routes:
 sinks:
   files: {{type: jsonl, from: [queue:general], folder: {folder}/queues}}
 """
-
-
-class LaterClock(clock.SystemClock):
-    """The machine's clock, and the time that the test lets pass."""
-
-    ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.ahead_ms
-
-
-@pytest.fixture
-def later() -> Iterator[LaterClock]:
-    with clock.use(made := LaterClock()):
-        yield made
 
 
 class Desk(Pipeline):
@@ -112,7 +97,9 @@ async def by_partition(bus: Bus, topic: str) -> dict[int, list[tuple[bytes | Non
     return found
 
 
-async def test_a_whole_installation_moves_in_the_middle_of_its_conversations(tmp_path: Path, later: LaterClock) -> None:
+async def test_a_whole_installation_moves_in_the_middle_of_its_conversations(
+    tmp_path: Path, later: clock.LaterClock
+) -> None:
     home = f"embedded:{tmp_path}/data"
     async with desk(tmp_path, home) as here:
         await asyncio.gather(*(here.write(person, 1) for person in range(PEOPLE)))

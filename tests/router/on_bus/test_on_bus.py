@@ -46,25 +46,10 @@ PATIENCE_S = 60
 _runs = itertools.count()
 
 
-class LaterClock(clock.SystemClock):
-    """The machine's clock, and the time that the test lets pass."""
-
-    ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.ahead_ms
-
-
-@pytest.fixture
-def later() -> Iterator[LaterClock]:
-    with clock.use(made := LaterClock()):
-        yield made
-
-
 class Office:
     """The router's stage on a bus, people who write, and what came of it."""
 
-    def __init__(self, make_bus: Callable[[], Bus], topics: Topics, hands: LaterClock) -> None:
+    def __init__(self, make_bus: Callable[[], Bus], topics: Topics, hands: clock.LaterClock) -> None:
         self._make_bus = make_bus
         self._hands = hands
         self.topics = topics
@@ -176,7 +161,7 @@ def broker() -> Iterator[list[str]]:
 
 
 @pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.connected)])
-async def office(request: pytest.FixtureRequest, tmp_path: Path, later: LaterClock) -> AsyncIterator[Office]:
+async def office(request: pytest.FixtureRequest, tmp_path: Path, later: clock.LaterClock) -> AsyncIterator[Office]:
     """On each bus in turn, with nothing in it."""
     topics = Topics(f"office{os.getpid()}x{next(_runs)}")
 

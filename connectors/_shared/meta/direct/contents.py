@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-import msgspec
-
 from connectors._shared.meta.direct.payload import Attachment, Message, Payload
 from connectors._shared.reading import LONGEST_NATIVE_TYPE
+from connectors._shared.said import Said
 from omnibus.channel.events import Media
 from omnibus.model.base import Timestamp
 from omnibus.model.content import (
@@ -44,13 +43,6 @@ MIMES: Mapping[str, str] = {
 STORY_LIFE = timedelta(hours=24)
 """https://developers.facebook.com/docs/messenger-platform/instagram/features/story-mention"""
 MAX_FILES = 50
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """A content, and the files it speaks of."""
-
-    content: Content
-    attachments: tuple[Media, ...] = ()
 
 
 def said_by(message: Message, at: Timestamp) -> Said:

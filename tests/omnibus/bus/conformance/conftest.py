@@ -169,7 +169,7 @@ class EmbeddedEngine(Engine):
         """The clock is moved beyond the topic's retention, and the housekeeper does the rest."""
         (spec,) = [spec for spec in await bus.topics() if spec.name == topic]
         assert spec.retention_ms is not None
-        moving = _MovingClock()
+        moving = clock.LaterClock()
         with clock.use(moving):
 
             async def gone() -> bool:
@@ -177,14 +177,6 @@ class EmbeddedEngine(Engine):
                 return all(first == after for first, after in (await bus.bounds(topic)).values())
 
             await self.eventually(gone)
-
-
-class _MovingClock:
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.ahead_ms
 
 
 _numbers = itertools.count()
