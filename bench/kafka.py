@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ from omnibus.bus.kafka.batches import pack
 from omnibus.bus.kafka.changelog import Changelog, Place
 from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.kafka.wire import LATEST
-from omnibus.bus.port import Out, Record, StageSpec, TaskId, TopicSpec
+from omnibus.bus.port import Out, Record, Runner, StageSpec, TaskId, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.channel.declaration import Account
 from omnibus.channel.registry import discover
@@ -55,8 +55,10 @@ TOPICS = Topics("bench")
 QUEUE = "general"
 THREADS = 500
 """People writing while latency is measured; each has a conversation after the first second."""
-WARM_UP_S = 12.0
-"""A broker just started compiles its code first; what is sent in that time is not in the figures."""
+WARM_UP_S = 75.0
+"""A broker just started compiles its code first, for more than a minute on two cores; not in the figures."""
+AS_IN_PRODUCTION = ("-XX:TieredStopAtLevel=4", "-Xmx512m")
+"""The broker's machine compiles what is hot for good; that of the tests does not, because it starts so often."""
 _NUMBER = re.compile(rb'"n=(\d+)"')
 
 
@@ -115,9 +117,9 @@ async def caught_up(bus: KafkaBus, group: str) -> None:
         await asyncio.sleep(0.1)
 
 
-async def cpu_of_stage(bus: KafkaBus, spec: StageSpec, task: Callable[[TaskId], Any], count: int) -> dict[str, float]:
+async def cpu_of_stage(bus: KafkaBus, name: str, count: int) -> dict[str, float]:
     """Microseconds of this process for each message while it works through a backlog; and messages a second."""
-    runner = bus.run_stage(spec, task)
+    runner = STAGES[name](bus)
     await runner.start()
     while runner.health.processed_total == 0:
         await asyncio.sleep(0.01)
@@ -126,7 +128,7 @@ async def cpu_of_stage(bus: KafkaBus, spec: StageSpec, task: Callable[[TaskId], 
         await asyncio.sleep(0.02)
     seconds, used = time.perf_counter() - began, time.process_time() - cpu
     worked = runner.health.processed_total - done
-    await caught_up(bus, spec.name)
+    await caught_up(bus, name)
     await runner.drain(5.0)
     return {"us_per_message": round(used / worked * 1e6, 1), "per_second": round(worked / seconds)}
 
@@ -198,17 +200,25 @@ async def restore(bus: KafkaBus, keys: int) -> dict[str, float]:
 
 
 async def door_to_queue(addresses: list[str], folder: str, rate: int, seconds: float) -> dict[str, float]:
-    """From the publishing of a raw event to a reader of the queue, over two exactly-once hops in another process."""
-    command = [sys.executable, "-m", "bench.kafka", "--serve", ",".join(addresses), "--folder", folder]
-    serving = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    assert serving.stdout is not None
-    await serving.stdout.readline()
+    """From the publishing of a raw event to a reader of the queue, over two exactly-once hops, each in a process of
+    its own, as `omnibus run normalizer` and `omnibus run router` have it."""
+    where = ["--at", ",".join(addresses), "--folder", folder]
+    serving = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.kafka", "--serve", stage, *where, stdout=asyncio.subprocess.PIPE
+        )
+        for stage in ("normalizer", "router")
+    ]
     try:
+        for process in serving:
+            assert process.stdout is not None
+            await process.stdout.readline()
         async with opened(addresses, f"{folder}/door") as bus:
             return await _latency(bus, rate, seconds)
     finally:
-        serving.kill()
-        await serving.communicate()
+        for process in serving:
+            process.kill()
+            await process.communicate()
 
 
 async def _latency(bus: KafkaBus, rate: int, seconds: float) -> dict[str, float]:
@@ -315,43 +325,49 @@ _RAW = RawEvent(
 )  # fmt: skip
 
 
-async def serve(addresses: list[str], folder: str) -> None:
-    """Both stages in this process, for `door_to_queue`."""
-    async with opened(addresses, f"{folder}/stages") as bus:
-        routing = plan()
-        runners = [
-            bus.run_stage(normalizer_spec(TOPICS, ["webhook"], Policy()), normalizer),
-            bus.run_stage(router_spec(TOPICS), lambda task: RouterStage(lambda: routing)),
-        ]
-        for runner in runners:
-            await runner.start()
-        while not all(runner.health.ready and runner.health.tasks for runner in runners):
+async def serve(stage: str, addresses: list[str], folder: str) -> None:
+    """One stage in this process, for `door_to_queue`."""
+    async with opened(addresses, f"{folder}/{stage}") as bus:
+        runner = STAGES[stage](bus)
+        await runner.start()
+        while not (runner.health.ready and runner.health.tasks):
             await asyncio.sleep(0.05)
         print("ready", flush=True)
         await asyncio.Event().wait()
 
 
+def run_copy(bus: KafkaBus) -> Runner:
+    return bus.run_stage(StageSpec(name="copy", inputs=(TOPICS.raw("webhook"),)), lambda task: CopyStage())
+
+
+def run_normalizer(bus: KafkaBus) -> Runner:
+    return bus.run_stage(normalizer_spec(TOPICS, ["webhook"], Policy()), normalizer)
+
+
+def run_router(bus: KafkaBus) -> Runner:
+    routing = plan()
+    return bus.run_stage(router_spec(TOPICS), lambda task: RouterStage(lambda: routing))
+
+
+STAGES = {"copy": run_copy, "normalizer": run_normalizer, "router": run_router}
+
+
 async def measure(quick: bool) -> dict[str, Any]:
     count = 6_000 if quick else 40_000
     found: dict[str, Any] = {"kafka": VERSION, "partitions": PARTITIONS, "cores": os.cpu_count()}
-    with cluster() as running, tempfile.TemporaryDirectory() as folder:
+    with cluster(java=AS_IN_PRODUCTION) as running, tempfile.TemporaryDirectory() as folder:
         addresses = running.addresses
         async with opened(addresses, f"{folder}/state") as bus:
             await fill(bus, count)
             found["bare_aiokafka_copy"] = await bare_copy(addresses, count)
-            copying = StageSpec(name="copy", inputs=(TOPICS.raw("webhook"),))
-            found["engine_copy"] = await cpu_of_stage(bus, copying, lambda task: CopyStage(), count)
-            spec = normalizer_spec(TOPICS, ["webhook"], Policy())
-            found["normalizer"] = await cpu_of_stage(bus, spec, normalizer, count)
-            routing = plan()
+            found["engine_copy"] = await cpu_of_stage(bus, "copy", count)
+            found["normalizer"] = await cpu_of_stage(bus, "normalizer", count)
             told = sum(after - first for first, after in (await bus.bounds(TOPICS.events)).values())
-            found["router"] = await cpu_of_stage(
-                bus, router_spec(TOPICS), lambda task: RouterStage(lambda: routing), min(count, told)
-            )
+            found["router"] = await cpu_of_stage(bus, "router", min(count, told))
             found["restore"] = await restore(bus, 20_000 if quick else 200_000)
         found["normalizer"]["step_alone_us"] = normalizer_step.measure(2_000 if quick else 10_000)["us_per_message"]
-        found["door_to_queue"] = await door_to_queue(addresses, folder, 100 if quick else 500, 5.0 if quick else 12.0)
-    found["door_to_queue_3_partitions"] = None if quick else await in_a_process("--latency", partitions=3)
+    for partitions in () if quick else (PARTITIONS, 3):
+        found[f"door_to_queue_{partitions}_partitions"] = await in_a_process("--latency", partitions=partitions)
     return found
 
 
@@ -367,7 +383,7 @@ async def in_a_process(option: str, *, partitions: int) -> Any:
 
 async def latency_alone() -> dict[str, float]:
     """Door to queue on a broker of its own."""
-    with cluster() as running, tempfile.TemporaryDirectory() as folder:
+    with cluster(java=AS_IN_PRODUCTION) as running, tempfile.TemporaryDirectory() as folder:
         async with opened(running.addresses, f"{folder}/state"):
             return await door_to_queue(running.addresses, folder, 500, 12.0)
 
@@ -376,11 +392,12 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true")
     options.add_argument("--latency", action="store_true", help="door to queue at 500 messages a second, nothing else")
-    options.add_argument("--serve")
-    options.add_argument("--folder", default="")
+    options.add_argument("--serve", choices=STAGES)
+    options.add_argument("--at", help="addresses of the broker")
+    options.add_argument("--folder")
     given = options.parse_args()
     if given.serve:
-        uvloop.run(serve(given.serve.split(","), given.folder))
+        uvloop.run(serve(given.serve, given.at.split(","), given.folder))
         return
     print(json.dumps(uvloop.run(latency_alone() if given.latency else measure(given.quick)), indent=1))
 

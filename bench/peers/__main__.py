@@ -22,14 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import kafka as steps
-from normalizer.policy import Policy
-from normalizer.stage import spec as normalizer_spec
 from omnibus.bus.kafka import KafkaBus
 from omnibus.bus.port import Out, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.testing.kafka import VERSION, cluster
-from router.stage import RouterStage
-from router.stage import spec as router_spec
 
 ROOT = Path(__file__).parents[2]
 SOURCE, TARGET = "peer.in", "peer.out"
@@ -86,13 +82,9 @@ async def real_steps(addresses: list[str], count: int) -> dict[str, Any]:
         async with steps.opened(addresses, folder) as bus:
             await steps.fill(bus, count)
             found["bare copy of the same records"] = await steps.bare_copy(addresses, count)
-            spec = normalizer_spec(steps.TOPICS, ["webhook"], Policy())
-            found["normalizer step"] = await steps.cpu_of_stage(bus, spec, steps.normalizer, count)
+            found["normalizer step"] = await steps.cpu_of_stage(bus, "normalizer", count)
             told = sum(after - first for first, after in (await bus.bounds(steps.TOPICS.events)).values())
-            plan = steps.plan()
-            found["router step"] = await steps.cpu_of_stage(
-                bus, router_spec(steps.TOPICS), lambda task: RouterStage(lambda: plan), min(count, told)
-            )
+            found["router step"] = await steps.cpu_of_stage(bus, "router", min(count, told))
     return found
 
 

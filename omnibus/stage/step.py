@@ -20,6 +20,7 @@ from omnibus.bus.port import Headers, Out, ReadTable, Record, StageSpec, TaskId
 from omnibus.chunks import Chunks
 from omnibus.errors import InvalidPayload
 from omnibus.stage.contract import Stage, Timer
+from omnibus.stage.store.merge import scan_changed
 
 DATAREF = "ce_dataref"
 
@@ -155,15 +156,9 @@ class Overlay:
                 self.delta[key] = before
         self._journal.clear()
 
-    def scan(self, start: bytes, end: bytes, limit: int) -> Iterator[tuple[bytes, bytes]]:
+    def scan(self, start: bytes, end: bytes, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """Entries in key order; own writes hide committed ones."""
-        changed = {key: value for key, value in self.delta.items() if start <= key < end}
-        # Every own delete may hide one committed entry, so that many more are read.
-        committed = self._backing.scan(start, end, limit + len(changed))
-        merged = {key: value for key, value in committed if key not in changed}
-        merged.update({key: value for key, value in changed.items() if value is not None})
-        for key in sorted(merged)[:limit]:
-            yield key, merged[key]
+        return scan_changed(self._backing.scan, self.delta, start, end, limit)
 
 
 class OverlayStore:

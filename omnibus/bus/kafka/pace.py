@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 _LOOK_S = 0.25
-_BUSY, _EASY = 0.75, 0.5
+_BUSY, _EASY = 0.75, 0.68
 _LONGER, _SHORTER = 1.4, 0.8
 _COMMITS_PER_PAUSE = 1.5
 _SMOOTH = 0.1

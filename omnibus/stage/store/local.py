@@ -1,7 +1,8 @@
 """A task's state in one SQLite file: a copy of its changelog up to a known offset.
 
 Written only after the changelog has it, in one SQL transaction with the offset, so a crash leaves an older copy and
-never a wrong one. A copy that cannot be trusted is deleted and made anew.
+never a wrong one. That allows changes of several commits to gather in memory and to be written together, which is
+much cheaper. A copy that cannot be trusted is deleted and made anew.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from omnibus.stage.store.merge import scan_changed
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kv(k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID, STRICT;
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
 """
 _ENTRY_BYTES = 150
+_GATHER_ROWS, _GATHER_BYTES, _GATHER_S = 256, 1024 * 1024, 1.0
+"""Changes wait in memory until there are so many, or so much of them, or the first has waited so long."""
 
 
 class LocalStore:
@@ -29,6 +35,10 @@ class LocalStore:
         self._most = cache_bytes
         self._cache: dict[bytes, bytes | None] = {}
         self._bytes = 0
+        self._gathered: dict[bytes, bytes | None] = {}
+        self._gathered_meta: dict[str, bytes] = {}
+        self._gathered_bytes = 0
+        self._write_at = 0.0
         self._connection = self._connect()
 
     def _connect(self) -> sqlite3.Connection:
@@ -46,9 +56,11 @@ class LocalStore:
         self._connection.close()
         _remove(self.path)
         self._connection = _opened(self.path)
+        self._forget_gathered()
         self._forget()
 
     def close(self) -> None:
+        self.flush()
         self._connection.close()
         if self._private:
             _remove(self.path)
@@ -61,6 +73,8 @@ class LocalStore:
         if key in self._cache:
             value = self._cache[key] = self._cache.pop(key)  # to the end: used last
             return value
+        if key in self._gathered:
+            return self._gathered[key]
         row = self._connection.execute("SELECT v FROM kv WHERE k=?", (key,)).fetchone()
         value = None if row is None else row[0]
         self._remember(key, value)
@@ -68,6 +82,9 @@ class LocalStore:
 
     def scan(self, start: bytes, end: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
         """Entries with start <= key < end, in key order; without an end, to the last."""
+        return scan_changed(self._scan_file, self._gathered, start, end, limit)
+
+    def _scan_file(self, start: bytes, end: bytes | None, limit: int) -> Sequence[tuple[bytes, bytes]]:
         if end is None:
             found = self._connection.execute("SELECT k, v FROM kv WHERE k>=? ORDER BY k LIMIT ?", (start, limit))
         else:
@@ -77,27 +94,47 @@ class LocalStore:
         return found.fetchall()
 
     def meta(self, name: str) -> bytes | None:
+        if name in self._gathered_meta:
+            return self._gathered_meta[name]
         row = self._connection.execute("SELECT value FROM meta WHERE name=?", (name,)).fetchone()
         return None if row is None else row[0]
 
     def count(self) -> int:
+        self.flush()
         (count,) = self._connection.execute("SELECT count(*) FROM kv").fetchone()
         return int(count)
 
     # --- writing --------------------------------------------------------------------------------
 
     def apply(self, delta: Mapping[bytes, bytes | None], meta: Mapping[str, bytes]) -> None:
-        """Write changes (None deletes) and what they bring the copy up to, all or nothing."""
-        self._write(delta, meta)
+        """Take changes (None deletes) and what they bring the copy up to; they reach the file together, and soon."""
+        now = time.monotonic()
+        if not self._gathered_meta:
+            self._write_at = now + _GATHER_S
+        self._gathered.update(delta)
+        self._gathered_meta.update(meta)
         for key, value in delta.items():
+            self._gathered_bytes += _size(key, value)
             if key in self._cache:
                 self._bytes -= _size(key, self._cache.pop(key))
             self._remember(key, value)
+        if len(self._gathered) >= _GATHER_ROWS or self._gathered_bytes >= _GATHER_BYTES or now >= self._write_at:
+            self.flush()
 
     def load(self, delta: Mapping[bytes, bytes | None], meta: Mapping[str, bytes]) -> None:
-        """As `apply`, for much at once while nothing is read: in key order, and past the memory."""
+        """As `apply`, for much at once while nothing is read: in key order, past the memory, and to the file at once."""
+        self.flush()
         self._write({key: delta[key] for key in sorted(delta)}, meta)
         self._forget()
+
+    def flush(self) -> None:
+        """Write what has gathered, all or nothing."""
+        if self._gathered or self._gathered_meta:
+            self._write(self._gathered, self._gathered_meta)
+            self._forget_gathered()
+
+    def _forget_gathered(self) -> None:
+        self._gathered, self._gathered_meta, self._gathered_bytes = {}, {}, 0
 
     def _write(self, delta: Mapping[bytes, bytes | None], meta: Mapping[str, bytes]) -> None:
         run = self._connection
