@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -50,9 +51,7 @@ class Batch:
 def row_size(row: Row) -> int:
     _, key, value, headers = row
     size = _ROW_BYTES + len(key or b"") + len(value or b"")
-    for name, content in headers:
-        size += len(name) + len(content) + 4
-    return size
+    return size + 4 * len(headers) + sum(map(len, chain.from_iterable(headers))) if headers else size
 
 
 def pack(rows: Iterable[tuple[Tp, Row]], most: int) -> list[Batch]:

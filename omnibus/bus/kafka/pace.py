@@ -6,6 +6,7 @@ import time
 
 _LOOK_S = 0.25
 _BUSY, _EASY = 0.75, 0.68
+"""Shares of one core. They are close: between them the pause stays, and a busy start would leave it long."""
 _LONGER, _SHORTER = 1.4, 0.8
 _COMMITS_PER_PAUSE = 1.5
 _SMOOTH = 0.1

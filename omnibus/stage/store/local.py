@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS kv(k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID, STRICT;
 """
 _ENTRY_BYTES = 150
-_GATHER_ROWS, _GATHER_BYTES, _GATHER_S = 256, 1024 * 1024, 1.0
+_GATHER_ROWS, _GATHER_BYTES, _GATHER_S = 2_048, 1024 * 1024, 1.0
 """Changes wait in memory until there are so many, or so much of them, or the first has waited so long."""
 
 
@@ -122,7 +122,7 @@ class LocalStore:
             self.flush()
 
     def load(self, delta: Mapping[bytes, bytes | None], meta: Mapping[str, bytes]) -> None:
-        """As `apply`, for much at once while nothing is read: in key order, past the memory, and to the file at once."""
+        """As `apply`, for much at once while nothing is read: in key order, past the memory, to the file at once."""
         self.flush()
         self._write({key: delta[key] for key in sorted(delta)}, meta)
         self._forget()

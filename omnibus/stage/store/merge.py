@@ -11,7 +11,11 @@ Entries = Sequence[tuple[bytes, bytes]]
 
 
 def scan_changed(
-    scan: Callable[[bytes, End, int], Entries], changes: Mapping[bytes, bytes | None], start: bytes, end: End, limit: int
+    scan: Callable[[bytes, End, int], Entries],
+    changes: Mapping[bytes, bytes | None],
+    start: bytes,
+    end: End,
+    limit: int,
 ) -> Entries:
     """What `scan` would find with start <= key < end (None: to the last), at most `limit`, were `changes` made.
 

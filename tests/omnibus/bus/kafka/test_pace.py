@@ -11,11 +11,11 @@ def test_commits_become_rarer_under_load_and_soon_again_when_it_is_over() -> Non
     for _ in range(20):
         pace.adapt(0.95)
     assert pace.interval_s == 0.25
-    pace.adapt(0.6)
+    pace.adapt(0.7)
     assert pace.interval_s == 0.25, "neither busy nor easy: it stays"
     for _ in range(40):
-        pace.adapt(0.2)
-    assert pace.interval_s == 0.005
+        pace.adapt(0.6)
+    assert pace.interval_s == 0.005, "a busy start does not leave it with long pauses"
 
 
 def test_commits_become_rarer_when_they_take_long_because_others_are_busy() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnibus.stage.store import local
 from omnibus.stage.store.local import LocalStore
 
 
@@ -19,6 +22,31 @@ def test_what_was_applied_is_there_after_it_was_closed(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "s.sqlite")
     assert store.scan(b"", None, 10) == [(b"a", b"1"), (b"c", b"33")]
     assert (store.get(b"b"), store.get(b"c"), store.meta("position_at"), store.count()) == (None, b"33", b"9", 2)
+    store.close()
+
+
+def test_a_crash_leaves_an_older_copy_and_says_how_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes of several commits gather in memory; with the last of them the file never says that it has them."""
+    monkeypatch.setattr(local, "_GATHER_ROWS", 4)
+    store = LocalStore(tmp_path / "s.sqlite")
+    seen = []
+    for n in range(6):
+        store.apply({b"k%d" % n: b"v", b"last": b"%d" % n}, {"position_at": b"%d" % n})
+        after_a_crash = tmp_path / f"copy{n}" / "s.sqlite"
+        shutil.copytree(tmp_path, after_a_crash.parent, ignore=lambda _, names: [x for x in names if "copy" in x])
+        left = LocalStore(after_a_crash)
+        seen.append((left.meta("position_at"), left.get(b"last"), left.count()))
+        left.close()
+        assert (store.meta("position_at"), store.get(b"last")) == (b"%d" % n, b"%d" % n)
+    assert seen == [(None, None, 0)] * 2 + [(b"2", b"2", 4)] * 3 + [(b"5", b"5", 7)]
+    store.close()
+
+
+def test_changes_wait_a_second_at_most_while_there_are_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "_GATHER_S", 0.0)
+    store = LocalStore(tmp_path / "s.sqlite")
+    store.apply({b"a": b"1"}, {"position_at": b"1"})
+    assert store._scan_file(b"", None, 10) == [(b"a", b"1")]
     store.close()
 
 
@@ -62,9 +90,13 @@ def test_memory_in_front_of_the_file_is_bounded_and_never_stale(tmp_path: Path) 
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.lists(st.dictionaries(st.binary(min_size=1, max_size=3), st.none() | st.binary(max_size=5)), max_size=12))
-def test_it_is_a_sorted_dictionary(deltas: list[dict[bytes, bytes | None]]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+@given(
+    st.lists(st.dictionaries(st.binary(min_size=1, max_size=3), st.none() | st.binary(max_size=5)), max_size=12),
+    st.integers(1, 20),
+)
+def test_it_is_a_sorted_dictionary(deltas: list[dict[bytes, bytes | None]], gather: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "_GATHER_ROWS", gather)
         store = LocalStore(Path(folder) / "s.sqlite", cache_bytes=600)
         model: dict[bytes, bytes] = {}
         for n, delta in enumerate(deltas):
@@ -75,5 +107,9 @@ def test_it_is_a_sorted_dictionary(deltas: list[dict[bytes, bytes | None]]) -> N
                 else:
                     model[key] = value
             assert store.scan(b"", None, 1_000) == sorted(model.items())
+            assert (
+                store.scan(b"\x20", b"\xa0", 3)
+                == [item for item in sorted(model.items()) if b"\x20" <= item[0] < b"\xa0"][:3]
+            )
             assert all(store.get(key) == model.get(key) for key in delta)
         store.close()
