@@ -73,12 +73,11 @@ class _Topic:
     `acked` also holds what an earlier life of the window had done beyond its position, until that is admitted again.
     """
 
-    __slots__ = ("acked", "admitted", "next_fetch", "open")
+    __slots__ = ("acked", "next_fetch", "open")
 
     def __init__(self, progress: Progress) -> None:
         self.next_fetch = progress.position
         self.open: deque[int] = deque()
-        self.admitted = progress.position
         self.acked = set(progress.acked)
 
     def done(self, offset: int) -> None:
@@ -91,7 +90,7 @@ class _Topic:
             self.acked.remove(self.open.popleft())
 
     def progress(self) -> Progress:
-        position = self.open[0] if self.open else self.admitted
+        position = self.open[0] if self.open else self.next_fetch
         return Progress(position, tuple(sorted(self.acked)))
 
 
@@ -132,7 +131,7 @@ class Window:
         """Take in the next record of a topic; False when nothing is to be done with it: it was done before (in an
         earlier life of this window), or the sink does not want it."""
         topic = self._topics[record.topic]
-        topic.next_fetch = topic.admitted = record.offset + 1
+        topic.next_fetch = record.offset + 1
         topic.open.append(record.offset)
         if record.offset in topic.acked:
             topic.advance()
@@ -147,7 +146,9 @@ class Window:
     def skip_to(self, topic: str, offset: int) -> None:
         """There is nothing between the last record admitted and `offset` (a gap in the log)."""
         source = self._topics[topic]
-        source.next_fetch = source.admitted = max(offset, source.admitted)
+        if offset > source.next_fetch:
+            source.acked = {done for done in source.acked if not source.next_fetch <= done < offset}
+            source.next_fetch = offset
 
     def _lane_of(self, record: Record) -> Lane:
         key: object = None

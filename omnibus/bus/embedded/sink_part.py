@@ -81,7 +81,12 @@ class SinkPart:
     def has_to_commit(self, now_s: float, *, last: bool = False) -> bool:
         """True when it has, and when records were passed a while ago: a position alone is in no hurry but the last."""
         passed = self._passed_at is not None and (last or now_s - self._passed_at >= _PASSED_S)
-        return (self.dirty or passed) and self.window is not None
+        return self.dirty or passed
+
+    @property
+    def rows(self) -> int:
+        """What the next commit writes: the position, and what the handler returned."""
+        return 1 + len(self._outs)
 
     def take(self, now_s: float) -> Call | None:
         if self.window is None or self.handing_over or self._unsynced or self.state != "ready":

@@ -159,14 +159,16 @@ class SinkRunner(GroupRunner[SinkPart]):
             if part.retry_at <= now and part.has_to_commit(now, last=self._stopping)
         ]
         jobs: list[tuple[SinkPart, Callable[[Txn], None]]] = []
+        rows = 0
         for part in parts:
+            rows += part.rows
             try:
                 jobs.append((part, part.job(self._core, self._claim)))
             except OmnibusError as error:
                 self._commit_failed(part, error)
         if not jobs:
             return
-        outcomes = await self._core.writer.run_all([job for _, job in jobs], durable=True, rows=len(jobs))
+        outcomes = await self._core.writer.run_all([job for _, job in jobs], durable=True, rows=rows)
         for (part, _), outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 self._commit_failed(part, outcome)

@@ -139,6 +139,16 @@ def test_gaps_in_the_log_are_passed() -> None:
     assert w.progress() == {"in": Progress(20)}
 
 
+def test_what_was_done_and_then_taken_by_retention_is_forgotten() -> None:
+    w = window(position=0, acked=(3, 6))
+    w.admit(record(0))
+    w.skip_to("in", 5)
+    assert w.progress() == {"in": Progress(0, (6,))}
+    w.done(taken(w))
+    w.skip_to("in", 9)
+    assert w.progress() == {"in": Progress(9)}
+
+
 def test_keys_are_exclusive_over_all_inputs() -> None:
     w = Window(SinkSpec(name="s", inputs=("in", "more")), {"in": Progress(0), "more": Progress(5)})
     w.admit(record(0, topic="in"))
