@@ -228,6 +228,10 @@ class KafkaSettings(Settings, frozen=True, kw_only=True):
     replication: Annotated[
         int, msgspec.Meta(ge=1, le=9), described("Copies of every topic; no more than there are brokers are made.")
     ] = 3
+    compression: Annotated[
+        Literal["zstd", "lz4", "snappy", "gzip", "none"],
+        described("Of record batches; whoever reads the topics needs a client that knows it."),
+    ] = "zstd"
     state: Annotated[
         FilePath, described("Folder for local copies of state; may be lost, then restart takes longer.")
     ] = Path("./omnibus-data/kafka-state")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Literal
 
 from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -16,8 +17,10 @@ from omnibus.errors import OmnibusError
 Row = tuple[int, bytes | None, bytes | None, Headers]
 """ts_ms, key, value, headers."""
 
-_ZSTD = 4
-_NONE = 0
+Compression = Literal["zstd", "lz4", "snappy", "gzip", "none"]
+"""What batches are compressed with. Readers need a client that knows it; zstd is known since Kafka 2.1."""
+
+_CODECS: dict[Compression, int] = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _WORTH_COMPRESSING = 2_048
 """Below, the call costs more than the bytes."""
 _ROW_BYTES = 32
@@ -38,9 +41,11 @@ class Batch:
         self.rows: list[Row] = []
         self.size = 0
 
-    def encoded(self, producer_id: int, epoch: int, sequence: int, transactional: bool) -> bytes:
-        """The bytes of the batch under a producer's identity."""
-        codec = _ZSTD if self.size >= _WORTH_COMPRESSING else _NONE
+    def encoded(
+        self, producer_id: int, epoch: int, sequence: int, transactional: bool, compression: Compression
+    ) -> bytes:
+        """The bytes of the batch under a producer's identity; a small one is not compressed."""
+        codec = _CODECS[compression] if self.size >= _WORTH_COMPRESSING else _CODECS["none"]
         builder = DefaultRecordBatchBuilder(2, codec, int(transactional), producer_id, epoch, sequence, _NO_LIMIT)
         append = builder.append
         for index, (ts_ms, key, value, headers) in enumerate(self.rows):

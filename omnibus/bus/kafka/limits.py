@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from omnibus.bus.kafka.batches import Compression
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds and paces; times are in seconds unless the name says milliseconds."""
@@ -27,6 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of records read ahead for each partition of a stage or sink."""
     batch_bytes: int = 512 * 1024
     """Records of one partition travel in batches of about this size before compression."""
+    compression: Compression = "zstd"
     publish_records: int = 50_000
     """Records waiting for the broker in one publisher; more is Overloaded."""
     publish_bytes: int = 64 * 1024 * 1024

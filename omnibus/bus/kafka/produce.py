@@ -128,7 +128,11 @@ class Transactions:
     async def _send(self, sequences: _Sequences, batches: Sequence[Batch]) -> dict[Tp, int]:
         encoded = {
             batch.tp: batch.encoded(
-                sequences.producer_id, sequences.epoch, sequences.take(batch.tp, len(batch.rows)), True
+                sequences.producer_id,
+                sequences.epoch,
+                sequences.take(batch.tp, len(batch.rows)),
+                True,
+                self._limits.compression,
             )
             for batch in batches
         }
@@ -174,7 +178,11 @@ class Appends:
             return dict.fromkeys(batches, BrokerRefused(f"no producer id: {error}", -1))
         waiting = {
             batch: batch.encoded(
-                sequences.producer_id, sequences.epoch, sequences.take(batch.tp, len(batch.rows)), False
+                sequences.producer_id,
+                sequences.epoch,
+                sequences.take(batch.tp, len(batch.rows)),
+                False,
+                self._limits.compression,
             )
             for batch in batches
         }

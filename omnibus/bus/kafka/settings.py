@@ -34,6 +34,7 @@ def configured(
         rebalance_timeout_ms=max(25_000, session_ms + 10_000),
         commit_interval_ms=(min(least, longest), longest),
         replication=settings.replication,
+        compression=settings.compression,
         skip_lost=skip_lost,
     )
     access = access_of(settings)

@@ -33,7 +33,7 @@ def results_not_looked_at() -> None:
     async def send(self: Any, sequences: Any, batches: Sequence[Batch]) -> dict[Tp, int]:
         encoded = {
             batch.tp: batch.encoded(
-                sequences.producer_id, sequences.epoch, sequences.take(batch.tp, len(batch.rows)), True
+                sequences.producer_id, sequences.epoch, sequences.take(batch.tp, len(batch.rows)), True, "zstd"
             )
             for batch in batches
         }

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import confluent_kafka
 import pytest
 
 from omnibus.bus.kafka import Access, KafkaBus
+from omnibus.bus.kafka.batches import Compression, pack
 from omnibus.bus.kafka.changelog import POSITION
 from omnibus.bus.port import Out, Record, StageSpec, StoreSpec, TopicSpec
 from omnibus.bus.topics import Topics
@@ -159,3 +162,34 @@ def test_a_login_without_a_password_is_a_sentence() -> None:
         Access(mechanism="SCRAM-SHA-512", username="omnibus").client_arguments()
     with pytest.raises(Misconfigured, match="needs a token"):
         Access(mechanism="OAUTHBEARER").client_arguments()
+
+
+@pytest.mark.parametrize("compression", ["zstd", "lz4", "snappy", "gzip", "none"])
+async def test_other_clients_read_what_is_written_however_it_is_compressed(
+    make_bus: MakeBus, broker: list[str], compression: str
+) -> None:
+    topic = f"e.{compression}"
+    bus = await make_bus(compression=compression)
+    await bus.ensure_topics([TopicSpec(name=topic, partitions=1)])
+    values = [b"%d " % n * 100 for n in range(50)]
+    await bus.publisher("p").publish([Out(topic, b"k", value) for value in values])
+    assert [record.value for record in await bus.read(topic, 0, 0)] == values
+    reader = confluent_kafka.Consumer({"bootstrap.servers": ",".join(broker), "group.id": f"read-{uuid.uuid4().hex}"})
+    try:
+        reader.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
+        found = await asyncio.to_thread(reader.consume, len(values), 30.0)
+        assert [message.value() for message in found] == values
+    finally:
+        reader.close()
+
+
+def test_a_batch_says_how_it_is_compressed() -> None:
+    """The lowest three bits of its attributes (https://kafka.apache.org/documentation/#recordbatch)."""
+    (large,) = pack([(("t", 0), (0, b"k", b"v" * 5_000, ()))], 1_000_000)
+    kinds: dict[Compression, int] = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+    for compression, kind in kinds.items():
+        data = large.encoded(7, 0, 0, False, compression)
+        assert int.from_bytes(data[21:23], "big") & 7 == kind
+        assert (len(data) < 1_000) == (compression != "none")
+    (small,) = pack([(("t", 0), (0, b"k", b"v" * 50, ()))], 1_000_000)
+    assert int.from_bytes(small.encoded(7, 0, 0, False, "zstd")[21:23], "big") & 7 == 0
