@@ -25,18 +25,6 @@ def configured(
     """The bus as the operator wants it. Raises Misconfigured for a login that lacks something."""
     if settings is None:
         return KafkaBus(addresses, topics=topics, blobs=blobs, limits=Limits(skip_lost=skip_lost))
-    session_ms = int(settings.session_timeout.total_seconds() * 1000)
-    least, _ = Limits().commit_interval_ms
-    longest = settings.commit_interval.total_seconds() * 1000
-    limits = Limits(
-        session_timeout_ms=session_ms,
-        heartbeat_ms=min(1_000, session_ms // 4),
-        rebalance_timeout_ms=max(25_000, session_ms + 10_000),
-        commit_interval_ms=(min(least, longest), longest),
-        replication=settings.replication,
-        compression=settings.compression,
-        skip_lost=skip_lost,
-    )
     access = access_of(settings)
     access.client_arguments()  # what is wrong is said before anything is opened
     return KafkaBus(
@@ -44,9 +32,25 @@ def configured(
         topics=topics,
         blobs=blobs,
         access=access,
-        limits=limits,
+        limits=limits_of(settings, skip_lost=skip_lost),
         application=settings.application,
         state_dir=settings.state,
+    )
+
+
+def limits_of(settings: KafkaSettings, *, skip_lost: bool = False) -> Limits:
+    """The engine's bounds and paces as the operator wants them."""
+    session_ms = int(settings.session_timeout.total_seconds() * 1000)
+    least, _ = Limits().commit_interval_ms
+    longest = settings.commit_interval.total_seconds() * 1000
+    return Limits(
+        session_timeout_ms=session_ms,
+        heartbeat_ms=min(1_000, session_ms // 4),
+        rebalance_timeout_ms=max(25_000, session_ms + 10_000),
+        commit_interval_ms=(min(least, longest), longest),
+        replication=settings.replication,
+        compression=settings.compression,
+        skip_lost=skip_lost,
     )
 
 
