@@ -244,7 +244,11 @@ class Bus(Protocol):
     def run_sink(self, spec: SinkSpec, handler: SinkHandler) -> Runner: ...
 
     async def global_table(self, topic: str) -> ReadTable:
-        """Returns when the table is loaded to the end seen at the time of the call."""
+        """Returns when the table is loaded to the end seen at the time of the call.
+
+        Whoever has seen a record of a commit, in whatever topic, finds that commit's records in a table asked for
+        after that, if it was open before.
+        """
         ...
 
     async def read(self, topic: str, partition: int, offset: int, limit: int = 500) -> Sequence[Record]:

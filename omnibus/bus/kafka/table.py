@@ -13,7 +13,7 @@ from omnibus import clock
 from omnibus.bus.kafka.admin import TOMBSTONES_MS
 from omnibus.bus.kafka.core import Core
 from omnibus.bus.kafka.fetch import Fetcher, Source
-from omnibus.bus.kafka.wire import EARLIEST, LATEST
+from omnibus.bus.kafka.wire import COMMITTED, EARLIEST, LATEST, UNCOMMITTED
 from omnibus.errors import OutOfRange, TopicMismatch
 from omnibus.stage.step import prefix_end
 from omnibus.stage.store.local import LocalStore
@@ -33,6 +33,7 @@ class FollowedTable:
         self._topic = topic
         self._fetcher = Fetcher(core.wire, f"table {topic}", core.limits)
         self._came = asyncio.Event()
+        self._beginning = asyncio.Lock()
         self._waiting: list[tuple[dict[int, int], asyncio.Future[None]]] = []
         self._sources: list[Source] = []
         self._store: LocalStore | None = None
@@ -53,14 +54,21 @@ class FollowedTable:
     # --- following ------------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Read to the end of now; raises TopicMismatch for a stream, PublishRejected for an unknown topic."""
-        if not self._background:
-            await self._core.catalog.know([self._topic])
-            spec = self._core.catalog.topic(self._topic)
-            if spec.kind != "table":
-                raise TopicMismatch(f"{self._topic} is a stream; a global table is read from a table topic")
-            await self._begin(spec.partitions)
-        ends = await self._core.wire.offsets([source.tp for source in self._sources], LATEST)
+        """Read to the end of now; raises TopicMismatch for a stream, PublishRejected for an unknown topic.
+
+        A transaction's records become visible topic by topic: who asks again, because of what another topic already
+        shows, also gets what is being committed just now. The first time does not wait for it: its owner may be dead.
+        """
+        async with self._beginning:
+            first = not self._background
+            if first:
+                await self._core.catalog.know([self._topic])
+                spec = self._core.catalog.topic(self._topic)
+                if spec.kind != "table":
+                    raise TopicMismatch(f"{self._topic} is a stream; a global table is read from a table topic")
+                await self._begin(spec.partitions)
+        isolation = COMMITTED if first else UNCOMMITTED
+        ends = await self._core.wire.offsets([source.tp for source in self._sources], LATEST, isolation)
         loaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(({tp[1]: end for tp, end in ends.items()}, loaded))
         self._came.set()

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 QUIET_S = 30
 """The demo gives up when nothing at all has come for so long."""
+TRIES = 10
+"""Of a reply, while the API asks for a moment."""
 
 
 @click.command()
@@ -287,8 +289,12 @@ class _Answers:
 
     async def _post(self, conversation: str, body: Mapping[str, str], headers: Mapping[str, str]) -> tuple[int, str]:
         url = f"{self._base}/{conversation}/commands"
-        async with self._session.post(url, json=body, headers=headers) as answer:
-            return answer.status, await answer.text()
+        for _ in range(TRIES):
+            async with self._session.post(url, json=body, headers=headers) as answer:
+                if answer.status != 503:
+                    return answer.status, await answer.text()
+            await asyncio.sleep(1.0)  # what its Retry-After says
+        return 503, "unavailable"
 
     def _mark_of(self, talk: Talk) -> str:
         return f"re-{self._play.run_id}-{talk.number}"

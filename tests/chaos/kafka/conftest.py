@@ -66,6 +66,8 @@ class Verdict:
     faults: Counter[str] = field(default_factory=Counter)
     conversations: int = 0
     timers: int = 0
+    copies: int = 0
+    """Local copies that were compared with the changelog."""
     seconds: float = 0.0
     complaints: list[str] = field(default_factory=list)
 
@@ -398,31 +400,36 @@ class Chaos:
             self.verdict.complaints.append(f"{len(twice)} conversations closed twice")
 
     async def _judge_stores(self, bus: KafkaBus, stage: str) -> None:
-        """The changelog, replayed into nothing, is what the newest local copy of each partition says."""
-        topic = f"{self._prefix}.state.{stage}.v1"
+        """Every local copy is what the changelog, replayed into nothing, said at the copy's position."""
         for partition in range(PARTITIONS):
-            replayed, last = await self._replayed(bus, topic, partition)
             copies = self._copies(stage, partition)
-            newest = max(copies, key=lambda copy: copy[0], default=(-1, {}))
-            if newest[0] == last and newest[1] != replayed:
-                wrong = newest[1].items() ^ replayed.items()
-                self.verdict.complaints.append(f"{stage}[{partition}]: {len(wrong)} entries differ from the changelog")
+            replayed = await self._replayed(
+                bus, f"{self._prefix}.state.{stage}.v1", partition, {at for at, _ in copies}
+            )
+            for at, copy in copies:
+                if wrong := copy.items() ^ replayed.get(at, {}).items():
+                    told = f"{stage}[{partition}]: {len(wrong)} entries differ from the changelog at {at}"
+                    self.verdict.complaints.append(told)
+            self.verdict.copies += len(copies)
 
-    async def _replayed(self, bus: KafkaBus, topic: str, partition: int) -> tuple[dict[bytes, bytes], int]:
+    async def _replayed(
+        self, bus: KafkaBus, topic: str, partition: int, wanted: set[int]
+    ) -> dict[int, dict[bytes, bytes]]:
+        """What the state was after each of these commits."""
         state: dict[bytes, bytes] = {}
-        last = -1
-        first, after = (await bus.bounds(topic))[partition]
-        at = first
+        found: dict[int, dict[bytes, bytes]] = {}
+        at, after = (await bus.bounds(topic))[partition]
         while at < after and (records := await bus.read(topic, partition, at, 5_000)):
             for record in records:
                 if record.key == POSITION:
-                    last = record.offset
+                    if record.offset in wanted:
+                        found[record.offset] = dict(state)
                 elif record.value is None:
                     state.pop(record.key or b"", None)
                 else:
                     state[record.key or b""] = record.value
             at = records[-1].offset + 1
-        return state, last
+        return found
 
 
 def _messages(event: codec.Event) -> list[Any]:

@@ -12,7 +12,7 @@ from omnibus.bus.kafka import changelog, group, produce
 from omnibus.bus.kafka.batches import Batch
 from omnibus.bus.kafka.changelog import Place
 from omnibus.bus.kafka.stage_runner import StagePart, StageRunner
-from omnibus.bus.kafka.wire import Tp
+from omnibus.bus.kafka.wire import LATEST, Tp
 from omnibus.bus.port import Record
 from omnibus.stage.step import StepResult
 
@@ -93,32 +93,49 @@ def copy_written_before_the_commit() -> None:
     StageRunner._commit = write_first  # type: ignore[method-assign]
 
 
+_MISSED = 12
+"""Records."""
+
+
 class _Short:
-    """The cluster as it is, but every log seems to end a few records early."""
+    """The cluster as it is, but every log ends a few records early."""
 
     def __init__(self, wire: Any) -> None:
         self._wire = wire
+        self.ends: dict[Tp, int] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._wire, name)
 
     async def offsets(self, tps: Any, at: int, isolation: int = 1) -> dict[Tp, int]:
         found: dict[Tp, int] = await self._wire.offsets(tps, at, isolation)
-        return {tp: max(0, end - 12) for tp, end in found.items()} if at == -1 else found
+        if at == LATEST:
+            found = {tp: max(0, end - _MISSED) for tp, end in found.items()}
+            self.ends |= found
+        return found
 
 
 def restore_stops_short() -> None:
-    """The last commit is not waited for: its marker is not a record."""
-    load = changelog.Changelog._replay
+    """What was committed last is not read back."""
+    reading: Any = changelog
+    fetch, replay = reading.fetch_once, changelog.Changelog._replay
 
-    async def replay(self: changelog.Changelog, _: int) -> Any:
+    async def fetch_short(wire: Any, tp: Tp, *given: Any) -> Iterator[tuple[list[Record], int]]:
+        batches: Iterator[tuple[list[Record], int]] = await fetch(wire, tp, *given)
+        if not isinstance(wire, _Short):
+            return batches
+        end = wire.ends[tp]
+        return (([record for record in records if record.offset < end], min(at, end)) for records, at in batches)
+
+    async def replay_short(self: changelog.Changelog, _: int) -> Any:
         wire, self._wire = self._wire, _Short(self._wire)  # type: ignore[assignment]  # only this restore sees it so
         try:
-            return await load(self, 0)
+            return await replay(self, 0)
         finally:
             self._wire = wire
 
-    changelog.Changelog._replay = replay  # type: ignore[method-assign, assignment]
+    reading.fetch_once = fetch_short
+    changelog.Changelog._replay = replay_short  # type: ignore[method-assign, assignment]
 
 
 def tombstones_ignored() -> None:

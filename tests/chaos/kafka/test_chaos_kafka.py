@@ -34,3 +34,4 @@ async def test_nothing_is_lost_and_nothing_happens_twice(one_broker: Cluster, ma
     assert verdict.faults.total() >= max(FAULTS, SECONDS / 10)
     assert verdict.acknowledged > 100
     assert verdict.timers >= verdict.conversations > 0
+    assert verdict.copies > 0

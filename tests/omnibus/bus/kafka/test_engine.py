@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import confluent_kafka
 import pytest
+from aiokafka.protocol.transaction import EndTxnRequest
 
 from omnibus.bus.kafka import Access, KafkaBus
 from omnibus.bus.kafka.batches import Compression, pack
 from omnibus.bus.kafka.changelog import POSITION
+from omnibus.bus.kafka.codes import check
+from omnibus.bus.kafka.produce import Transactions
 from omnibus.bus.port import Out, Record, StageSpec, StoreSpec, TopicSpec
 from omnibus.bus.topics import Topics
 from omnibus.errors import Misconfigured, TopicMismatch
@@ -193,3 +196,34 @@ def test_a_batch_says_how_it_is_compressed() -> None:
         assert (len(data) < 1_000) == (compression != "none")
     (small,) = pack([(("t", 0), (0, b"k", b"v" * 50, ()))], 1_000_000)
     assert int.from_bytes(small.encoded(7, 0, 0, False, "zstd")[21:23], "big") & 7 == 0
+
+
+async def test_who_asks_again_finds_in_a_table_what_is_being_committed(bus: KafkaBus) -> None:
+    """The topics of a commit become visible one by one: an agent who has a conversation from its queue may ask for it
+    before the table shows it."""
+    await bus.ensure_topics([TopicSpec(name="e.table", partitions=1, kind="table")])
+    table = await bus.global_table("e.table")
+    core = bus.core
+    transactions = Transactions(core.wire, f"open-{uuid.uuid4().hex}", "open", core.limits)
+    await transactions.fence()
+    producer = transactions._sequences
+    assert producer is not None
+    await transactions._add_partitions(producer, [("e.table", 0)])
+    await transactions._send(producer, pack([(("e.table", 0), (0, b"k", b"v", ()))], 1_000))
+
+    asking = asyncio.create_task(bus.global_table("e.table"))
+    await asyncio.wait([asking], timeout=0.5)
+    assert not asking.done()
+    assert table.get(b"k") is None
+    end = EndTxnRequest(transactions.id, producer.producer_id, producer.epoch, True)
+    check("committing", (await core.wire.call(transactions._coordinator, end, "open")).error_code)
+    assert (await asking).get(b"k") == b"v"
+
+
+async def test_a_table_asked_for_twice_at_once_is_followed_once(bus: KafkaBus) -> None:
+    await bus.ensure_topics([TopicSpec(name="e.table", partitions=2, kind="table")])
+    await bus.publisher("p").publish([Out("e.table", b"k", b"v")])
+    one, other = await asyncio.gather(bus.global_table("e.table"), bus.global_table("e.table"))
+    assert one is other
+    assert one.get(b"k") == b"v"
+    assert not list(bus.core.state_file("table.e.table", 0).parent.glob("*.private*"))
