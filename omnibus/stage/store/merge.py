@@ -25,6 +25,7 @@ def scan_changed(
     if not changed:
         return scan(start, end, limit)
     # Every delete may hide one written entry, so that many more are read.
-    merged = {key: value for key, value in scan(start, end, limit + len(changed)) if key not in changed}
+    deletes = sum(value is None for value in changed.values())
+    merged = {key: value for key, value in scan(start, end, limit + deletes) if key not in changed}
     merged.update({key: value for key, value in changed.items() if value is not None})
     return [(key, merged[key]) for key in sorted(merged)[:limit]]
