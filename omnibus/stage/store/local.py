@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from omnibus.stage.store.merge import scan_changed
@@ -60,7 +61,9 @@ class LocalStore:
         self._forget()
 
     def close(self) -> None:
-        self.flush()
+        """What cannot be written any more is left out: the changelog has it."""
+        with suppress(sqlite3.Error):
+            self.flush()
         self._connection.close()
         if self._private:
             _remove(self.path)
@@ -150,7 +153,8 @@ class LocalStore:
                 "INSERT INTO meta VALUES(?,?) ON CONFLICT(name) DO UPDATE SET value=excluded.value", meta.items()
             )
         except BaseException:
-            run.execute("ROLLBACK")
+            if run.in_transaction:  # SQLite has rolled back by itself after some errors (disk full, I/O)
+                run.execute("ROLLBACK")
             raise
         run.execute("COMMIT")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from pathlib import Path
 
@@ -39,6 +40,21 @@ def test_a_crash_leaves_an_older_copy_and_says_how_old(tmp_path: Path, monkeypat
         left.close()
         assert (store.meta("position_at"), store.get(b"last")) == (b"%d" % n, b"%d" % n)
     assert seen == [(None, None, 0)] * 2 + [(b"2", b"2", 4)] * 3 + [(b"5", b"5", 7)]
+    store.close()
+
+
+def test_a_full_disk_at_the_end_leaves_an_older_copy_and_no_lock(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "s.sqlite")
+    store.apply({b"a": b"1"}, {"position_at": b"1"})
+    store.flush()
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    store.apply({b"b": b"x" * 500_000}, {"position_at": b"2"})
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.flush()
+    store.close()
+    store = LocalStore(tmp_path / "s.sqlite")
+    assert (store.path, store.meta("position_at"), store.get(b"b")) == (tmp_path / "s.sqlite", b"1", None)
     store.close()
 
 
