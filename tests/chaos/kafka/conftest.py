@@ -35,6 +35,7 @@ from omnibus.cli.settings import configuration
 from omnibus.errors import OmnibusError
 from omnibus.model import codec, events
 from omnibus.model.raw import RawEvent
+from omnibus.stage.store import local
 from omnibus.testing.kafka import Cluster, cluster
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -157,7 +158,9 @@ class Chaos:
     async def _start(self, name: str) -> None:
         ready = self._folder / f"{name}.{next(self._lives)}.ready"
         log = self._folder / f"{name}.log"
-        here = {"state": str(self._folder / "state" / name), "ready": str(ready), "log": str(log)}
+        # A copy that is written with every commit can be compared with the newest commits, too.
+        gather = 1 if self._settings["mutation"] else self._random.choice([1, local._GATHER_ROWS])
+        here = {"state": str(self._folder / "state" / name), "ready": str(ready), "log": str(log), "gather": gather}
         assert self._nursery.stdin is not None
         assert self._nursery.stdout is not None
         async with self._asking:

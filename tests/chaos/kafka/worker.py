@@ -37,6 +37,7 @@ from omnibus.cli.settings import configuration
 from omnibus.http import Http
 from omnibus.runtime import Runtime
 from omnibus.stage.step import StepResult
+from omnibus.stage.store import local
 from router.service import RouterService
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -88,6 +89,7 @@ async def main(settings: dict[str, Any]) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     reject_some(settings["rejects"])
     delay_some(settings["delays"], 0.3)
+    local._GATHER_ROWS = settings["gather"]
     if settings["mutation"]:
         mutations.apply(settings["mutation"])
     config = configuration(Path(settings["config"]))
