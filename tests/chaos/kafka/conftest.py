@@ -76,7 +76,18 @@ class Verdict:
 class Chaos:
     """One run."""
 
-    def __init__(self, running: Cluster, folder: Path, seed: int, *, mutation: str = "", rejects: float = 0.01) -> None:
+    def __init__(
+        self,
+        running: Cluster,
+        folder: Path,
+        seed: int,
+        *,
+        mutation: str = "",
+        rejects: float = 0.01,
+        seen_for_s: float | None = None,
+    ) -> None:
+        """With `seen_for_s` the normalizer remembers message ids for so long only, and nothing is sent twice: what is
+        worked on again then shows."""
         self._cluster = running
         self._folder = folder
         self._random = random.Random(seed)
@@ -86,6 +97,7 @@ class Chaos:
             "config": str(folder / "omnibus.yaml"), "rejects": rejects, "mutation": mutation,
             "inactivity_s": 3.0 if mutation else 8.0,
             "delays": 0.6 if mutation else 0.05,
+            "seen_for_s": seen_for_s,
         }  # fmt: skip
         if mutation == "position_of_the_group_read_before_the_fence":
             # The group's offsets may be behind for as long as they like; the further, the sooner it is seen.
@@ -194,7 +206,7 @@ class Chaos:
         while self._feeding:
             threads = self._random.sample(range(THREADS), 6)
             raws = [self._raw(f"t{thread}", self._sent[f"t{thread}"]) for thread in threads]
-            if self._random.random() < 0.1:
+            if self._settings["seen_for_s"] is None and self._random.random() < 0.1:
                 raws.append(raws[0])
                 self.verdict.repeated += 1
             outs = [out for raw in raws for out in await records_of(raw, channel, Topics(self._prefix), blobs)]

@@ -25,6 +25,8 @@ from typing import Any
 import msgspec
 import structlog
 
+from normalizer import service
+from normalizer.policy import Policy
 from normalizer.service import NormalizerService
 from omnibus.blobs import open_blobs
 from omnibus.bus.kafka import KafkaBus, Limits, produce
@@ -90,6 +92,10 @@ async def main(settings: dict[str, Any]) -> None:
     reject_some(settings["rejects"])
     delay_some(settings["delays"], 0.3)
     local._GATHER_ROWS = settings["gather"]
+    if settings["seen_for_s"] is not None:
+        policy = Policy(seen_for=timedelta(seconds=settings["seen_for_s"]))
+        module: Any = service
+        module.Policy = lambda: policy  # it is no setting
     if settings["mutation"]:
         mutations.apply(settings["mutation"])
     config = configuration(Path(settings["config"]))
@@ -103,8 +109,8 @@ async def main(settings: dict[str, Any]) -> None:
             config=config, topics=Topics(settings["prefix"]), bus=bus, blobs=blobs, http=http, accounts=accounts
         )
         services = (RouterService(runtime), NormalizerService(runtime))
-        for service in services:
-            await service.start()
+        for one in services:
+            await one.start()
         os.close(os.open(settings["ready"], os.O_CREAT | os.O_WRONLY))
         while not all(h.tasks and h.ready for s in services for h in s.health().values()):  # noqa: ASYNC110  # a look
             await asyncio.sleep(0.05)
